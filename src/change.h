@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * change - from the live ruleset to another one
+ *
+ * change_run() plans the difference (equal tables are not touched), does it
+ * engine by engine, captures again and compares: only that is success. If
+ * a part fails, what was done is undone.
+ */
+#ifndef FWSNAP_CHANGE_H
+#define FWSNAP_CHANGE_H
+
+#include "engine.h"
+
+/* What the firewall is after change_run. */
+enum change_result {
+	CHANGE_DONE,     /* it is the target, verified */
+	CHANGE_NOTHING,  /* it was the target already; nothing was sent */
+	CHANGE_REFUSED,  /* it is as it was: nothing was changed */
+	CHANGE_UNDONE,   /* a part failed; the old rules are back, verified */
+	CHANGE_LOST,     /* a part failed and the old rules are not wholly back (logged what differs) */
+};
+
+/*
+ * live: a capture with records of the caller's namespace; target: a ruleset with
+ * records. Both are only read but for the resolved names. Errors are logged.
+ */
+enum change_result change_run(struct ruleset *live, struct ruleset *target, unsigned lock_wait);
+
+/* One line for each table that would be added, replaced or removed, appended to out. */
+void change_describe(const struct ruleset *live, const struct ruleset *target, struct buf *out);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * engine - contract between fwsnap and one part of the kernel's packet filter
+ *
+ * Three engines: ipset, nft (nf_tables), xtables (legacy iptables, ip6tables).
+ * Each works in the caller's network namespace. engines[] is in load order;
+ * capture runs in the same order (rules name sets by index), undo and the
+ * removal of what is no longer wanted in reverse.
+ *
+ * Engines know nothing of store, guard or configuration. They return 0 or -errno and
+ * log what went wrong with the object's name (log_errno), once.
+ */
+#ifndef FWSNAP_ENGINE_H
+#define FWSNAP_ENGINE_H
+
+#include "ruleset.h"
+
+/*
+ * Receives the records of a table while it is captured, in pieces of whole
+ * records of about CAPTURE_PIECE bytes; 0, or a negative errno that ends the capture.
+ */
+typedef int capture_sink(void *arg, const struct table *t, const void *records, size_t n);
+#define CAPTURE_PIECE (1U << 20)
+
+struct capture {
+	capture_sink *sink; /* NULL: the records stay in table.records */
+	void *arg;
+	unsigned lock_wait; /* seconds to wait for /run/xtables.lock */
+};
+
+/*
+ * For engines: call after appending records to t->records. Hands them to the
+ * sink once there are CAPTURE_PIECE bytes, or when `end` is set; counts t->size.
+ */
+must_check int capture_flush(const struct capture *c, struct table *t, bool end);
+/* A sink that throws the records away: for captures that are only compared. */
+int capture_discard(void *arg, const struct table *t, const void *records, size_t n);
+
+/* What one engine has to do; tables of other engines never appear. */
+enum action { ACTION_ADD, ACTION_REPLACE, ACTION_REMOVE };
+
+struct step {
+	enum action action;
+	const struct table *old; /* live; NULL for ACTION_ADD */
+	const struct table *new; /* target; NULL for ACTION_REMOVE */
+};
+
+/* live and target give the names behind the numbers; steps are in table order. */
+struct plan {
+	struct ruleset *live;
+	struct ruleset *target; /* links[].now are resolved; sets[].now by the ipset engine */
+	struct step *steps;
+	size_t nsteps;
+	bool generation_check; /* nft: refuse (-ERESTART) if live.generation is no longer the kernel's */
+	unsigned lock_wait;
+};
+
+struct engine {
+	const char *name;
+	/*
+	 * Appends this engine's tables to rs, with digests, counts and chain names,
+	 * and notes links and sets (module comment). Loads no kernel module and
+	 * creates no table. What the kernel lacks is not an error: nothing is appended.
+	 * Errors: -EPERM, -EAGAIN (lock or a ruleset that never stands still), ...
+	 */
+	int (*capture)(struct ruleset *rs, const struct capture *c);
+	/*
+	 * Does all steps, or none: on error the engine's part of the firewall is
+	 * as it was. Called also without steps of its own (nsteps == 0).
+	 */
+	int (*change)(struct plan *plan);
+	/*
+	 * Removes what `change` had to leave because rules still referred to it
+	 * (ipset: sets no longer wanted). NULL if there is nothing of the kind.
+	 */
+	int (*finish)(struct plan *plan);
+	/*
+	 * Computes fixed, dynamic, members, counts, empty and chains of a table from
+	 * its records, with the names in rs. For records that come from a file: returns
+	 * -EBADMSG if they are not well-formed, and never reads beyond them.
+	 */
+	int (*digest)(struct ruleset *rs, struct table *t);
+};
+
+extern const struct engine engine_ipset, engine_nft;
+#ifdef HAVE_LEGACY
+extern const struct engine engine_xtables;
+#endif
+/* By enum engine_id; NULL where built without (LEGACY=no). */
+extern const struct engine *const engines[ENGINE_COUNT];
+
+/* Captures everything in the caller's namespace; rs must be zeroed. 0 or -errno (logged). */
+must_check int engines_capture(struct ruleset *rs, const struct capture *c);
+
+#endif

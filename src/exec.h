@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * exec - the one place that forks and runs programs
+ *
+ * Programs are found in a fixed PATH
+ * (/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin), get a clean
+ * environment (PATH, LC_ALL=C) and no descriptor but 0, 1 and 2.
+ */
+#ifndef FWSNAP_EXEC_H
+#define FWSNAP_EXEC_H
+
+#include "buf.h"
+
+struct exec {
+	const char *const *argv; /* argv[0] is the program's name, no slash needed */
+	const struct buf *in;    /* given on stdin; NULL: /dev/null */
+	struct buf *out;         /* stdout is appended here; NULL: thrown away */
+	struct buf *err;         /* stderr likewise */
+	int netns, mntns;        /* namespaces to run in (descriptors), -1: ours */
+	unsigned timeout;        /* seconds, 0: none; the process group is killed after */
+};
+
+#define EXEC_INIT {.netns = -1, .mntns = -1}
+
+/*
+ * Runs the program and waits for it. Returns its exit status 0..255 (128 + signal
+ * if one ended it), -ENOENT if it is not installed, -ETIMEDOUT, or another
+ * negative errno.
+ */
+must_check int exec_run(const struct exec *e);
+
+/* Whether a program of this name is installed. */
+bool exec_have(const char *program);
+
+/*
+ * Forks a child that calls fn(arg) and exits with its return value (0..255);
+ * returns like exec_run. For work that must not change this process (namespaces).
+ */
+must_check int exec_fork(int (*fn)(void *arg), void *arg);
+
+#endif

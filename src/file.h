@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * file - reading whole files and replacing them atomically
+ *
+ * Any file that fwsnap writes is whole or absent: temporary file in the same
+ * folder, write, check, fsync, rename, fsync of the folder. This is the only
+ * module that renames and fsyncs. Links are never followed at the last path
+ * component (O_NOFOLLOW), and a path whose parent another user could write to
+ * (group or world writable, not sticky; or owned by neither root nor us) is
+ * refused with -EPERM.
+ *
+ * All functions return 0 (or a count or descriptor >= 0) or a negative errno
+ * and log nothing: the caller knows what the file was for.
+ */
+#ifndef FWSNAP_FILE_H
+#define FWSNAP_FILE_H
+
+#include "buf.h"
+
+#include <sys/stat.h>
+
+/* Writes all n bytes; retries short writes and EINTR. */
+must_check int file_write_all(int fd, const void *data, size_t n);
+/* Reads until end of file, at most limit bytes (-EFBIG beyond); appends to out. */
+must_check int file_read_fd(int fd, size_t limit, struct buf *out);
+/* The same of a regular file by name; -ELOOP on a link, -EISDIR on a folder. */
+must_check int file_read(const char *path, size_t limit, struct buf *out);
+
+/* Creates path and its missing parents with this mode; an existing folder is fine. */
+must_check int file_mkdir(const char *path, mode_t mode);
+
+/* A file being written beside its final name. */
+struct file_new {
+	int fd;     /* open for reading and writing while the file is being filled */
+	char *path; /* final name */
+	char *temp; /* ".NAME.fwsnap-XXXXXX" in the same folder */
+};
+
+/*
+ * Makes the temporary for path, mode 0600, close-on-exec. If path exists its
+ * owner, group and SELinux label (security.selinux) are copied to the
+ * temporary, and its mode where that is not wider than 0640; a link or
+ * anything but a regular file is refused (-ELOOP, -EISDIR, -EINVAL). On
+ * error nothing is left behind.
+ */
+must_check int file_new_open(struct file_new *f, const char *path);
+/* fsync: after this the content survives a power cut, still under the temporary name. */
+must_check int file_new_sync(struct file_new *f);
+/*
+ * fsync, rename to the final name, fsync of the folder; releases f in every
+ * case and removes the temporary on error.
+ */
+must_check int file_new_commit(struct file_new *f);
+/* Removes the temporary and releases f; safe on a zeroed or released one. */
+void file_new_cancel(struct file_new *f);
+
+/* The three steps for content at hand. */
+must_check int file_replace(const char *path, const void *data, size_t n);
+/* Makes `path` a symbolic link to `target`, atomically replacing what was there. */
+must_check int file_replace_link(const char *path, const char *target);
+/* Removes path and fsyncs the folder; absent is fine. */
+must_check int file_remove(const char *path);
+/* Removes leftover temporaries (".*.fwsnap-??????") of ours from a folder. */
+void file_clean(const char *dir);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * netns - network namespaces: identity, entering, interfaces
+ */
+#ifndef FWSNAP_NETNS_H
+#define FWSNAP_NETNS_H
+
+#include "buf.h"
+
+#include <net/if.h>
+
+/* Identity: the boot (32 hex digits of /proc/sys/kernel/random/boot_id) and SO_NETNS_COOKIE. */
+struct netns_id {
+	char boot[33];
+	uint64_t cookie;
+};
+
+/* Identity of the namespace that the caller is in. 0 or -errno. */
+must_check int netns_identify(struct netns_id *id);
+bool netns_same(const struct netns_id *a, const struct netns_id *b);
+
+/*
+ * Whether the caller's network namespace is that of PID 1: 1 or 0; -errno where
+ * that cannot be told.
+ */
+must_check int netns_is_init(void);
+
+/*
+ * Enters the namespace behind fd and returns a descriptor of the one left
+ * (for netns_leave, which closes it), or -errno.
+ */
+must_check int netns_enter(int fd);
+void netns_leave(int fd);
+
+/*
+ * Makes an interface `name` with this index (0: any) in the caller's namespace,
+ * of whatever kind the kernel has without loading a module if there is one
+ * (dummy, ifb, veth, tap, bridge). 0, -EEXIST, -EOPNOTSUPP if no kind works.
+ */
+must_check int netns_make_link(const char *name, unsigned index);
+
+#endif
