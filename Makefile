@@ -116,7 +116,7 @@ $(B)/tests/bench/measure: tests/bench/measure.c $(B)/config.mk
 check: $(UNIT)
 	@tests/run $(UNIT)
 test: all $(UNIT) $(ENGINE) $(if $(wildcard src/main.c),$(B)/tests/fwsnap)
-	@FWSNAP='$(abspath $(B)/fwsnap)' FWSNAP_FAULT='$(abspath $(B)/tests/fwsnap)' \
+	@FWSNAP='$(abspath $(B)/fwsnap)' FWSNAP_FAULTY='$(abspath $(B)/tests/fwsnap)' \
 	CORPUS='$(abspath $(CORPUS))' tests/run $(UNIT) $(if $(ASAN),,$(UNIT:%=valgrind:%)) \
 		$(ENGINE) $(SCRIPTS)
 test-all: test

@@ -174,6 +174,7 @@ static void a_link_is_not_followed(void **state)
 	assert_int_equal(symlink("/etc/passwd", path), 0);
 	text = read_logged(&c, &r);
 	assert_int_equal(r, -ELOOP);
+	assert_non_null(strstr(text, path));
 }
 
 int main(void)
