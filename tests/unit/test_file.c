@@ -145,7 +145,6 @@ static void an_error_leaves_the_old_file_whole_and_nothing_else(void **state)
 	(void)state;
 	assert_int_equal(file_replace(path, "old", 3), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		print_message("%s\n", rows[i].step);
 		fail.write_errno = rows[i].write_errno;
 		fail.fsync_errno = rows[i].fsync_errno;
 		fail.rename_errno = rows[i].rename_errno;
@@ -198,7 +197,6 @@ static void only_regular_files_are_read_and_replaced(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		cleanup_buf struct buf have = BUF_INIT;
 
-		print_message("%s\n", rows[i].make);
 		assert_int_equal(run(rows[i].make), 0);
 		assert_int_equal(file_read(path, 100, &have), rows[i].r);
 		assert_int_equal(file_replace(path, "x", 1), rows[i].r);
