@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine.h"
+
+#include "log.h"
+
+#include <errno.h>
+
+const struct engine *const engines[ENGINE_COUNT] = {
+	[ENGINE_IPSET] = &engine_ipset,
+	[ENGINE_NFT] = &engine_nft,
+#ifdef HAVE_LEGACY
+	[ENGINE_XTABLES] = &engine_xtables,
+#endif
+};
+
+int capture_flush(const struct capture *c, struct table *t, bool end)
+{
+	int r = 0;
+
+	if (!c->sink) {
+		t->size = t->records.len;
+		return 0;
+	}
+	if (t->records.len && (end || t->records.len >= CAPTURE_PIECE)) {
+		t->size += t->records.len;
+		r = c->sink(c->arg, t, t->records.data, t->records.len);
+		t->records.len = 0;
+	}
+	if (end)
+		buf_release(&t->records);
+	return r;
+}
+
+int capture_discard(void *arg, const struct table *t, const void *records, size_t n)
+{
+	(void)arg, (void)t, (void)records, (void)n;
+	return 0;
+}
+
+static int capture_once(struct ruleset *rs, const struct capture *c)
+{
+	int r = netns_identify(&rs->where);
+
+	if (r < 0)
+		return log_errno(r, "cannot identify the network namespace");
+	for (size_t i = 0; i < ENGINE_COUNT && !r; i++)
+		if (engines[i])
+			r = engines[i]->capture(rs, c);
+	if (!r)
+		ruleset_finish(rs);
+	return r;
+}
+
+/* A sink that has seen half of a capture cannot be told to forget it. */
+static bool repeatable(const struct capture *c)
+{
+	return !c->sink || c->sink == capture_discard;
+}
+
+int engines_capture(struct ruleset *rs, const struct capture *c)
+{
+	int r = -EAGAIN;
+
+	for (unsigned i = 0; i < CAPTURE_TRIES && r == -EAGAIN; i++) {
+		ruleset_release(rs);
+		r = capture_once(rs, c);
+		if (!repeatable(c))
+			return r;
+	}
+	if (r == -EAGAIN)
+		log_error("the rules kept changing while they were read (%u times)", CAPTURE_TRIES);
+	return r;
+}

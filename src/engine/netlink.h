@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * netlink - a socket to the kernel's netfilter, requests and dumps (libmnl)
+ *
+ * The socket belongs to the network namespace in which it was opened.
+ * Functions return 0 or -errno and log nothing.
+ */
+#ifndef FWSNAP_NETLINK_H
+#define FWSNAP_NETLINK_H
+
+#include "buf.h"
+
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nfnetlink.h>
+
+struct netlink {
+	int fd;
+	uint32_t seq;
+	void *answer; /* NETLINK_ANSWER bytes */
+};
+
+/* The kernel never puts more than 32 KiB into one piece of a dump. */
+#define NETLINK_ANSWER (64U << 10)
+
+/*
+ * Whether the kernel has a part of this name ("nf_tables", "ip_set") built in or loaded: asking it by
+ * netlink would load the module, which looking must not do.
+ */
+bool netlink_kernel_has(const char *module);
+
+must_check int netlink_open(struct netlink *n);
+void netlink_close(struct netlink *n);
+#define cleanup_netlink __attribute__((cleanup(netlink_close)))
+
+/*
+ * Starts a message of a netfilter subsystem in buf (at least 256 bytes). The flags
+ * get NLM_F_REQUEST, the sequence number is set by netlink_run.
+ */
+struct nlmsghdr *netlink_header(void *buf, uint8_t subsystem, uint8_t message, uint8_t family,
+				uint16_t flags);
+
+/* Sees each message of an answer; 0, or -errno to end it early. */
+typedef int netlink_callback(const struct nlmsghdr *nlh, void *arg);
+
+/*
+ * Sends the request and hands each message of the answer to fn (NULL: none is
+ * expected). With NLM_F_DUMP it reads until the dump's end (-EINTR: it was interrupted by a change and
+ * is not to be trusted), else until the acknowledgement, which it asks for.
+ */
+must_check int netlink_run(struct netlink *n, struct nlmsghdr *request, netlink_callback *fn,
+			   void *arg);
+
+/* Attributes of a message or a nest by type into tb[max + 1]; others are passed over. */
+void netlink_attributes(const struct nlattr *first, size_t len, const struct nlattr **tb,
+			unsigned max);
+/* The attributes of a netfilter message, behind its nfgenmsg. */
+const struct nlattr *netlink_first(const struct nlmsghdr *nlh, size_t *len);
+
+/* Values of attributes, bounded by their length: 0 or "" if a is NULL, too short or not terminated. */
+uint32_t netlink_u32(const struct nlattr *a); /* from network order */
+uint64_t netlink_u64(const struct nlattr *a);
+const char *netlink_str(const struct nlattr *a);
+
+/* Iterates over attributes in hostile or trusted bytes alike. */
+#define netlink_each(a, first, len)                                                                \
+	for ((a) = (first); netlink_ok((a), (const char *)(first) + (len)); (a) = mnl_attr_next(a))
+bool netlink_ok(const struct nlattr *a, const void *end);
+
+#endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ruleset.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <linux/netfilter.h>
+#include <stdio.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+struct digest digest_of(const void *data, size_t n)
+{
+	XXH128_hash_t h = XXH3_128bits(data, n);
+
+	return (struct digest){.low = h.low64, .high = h.high64};
+}
+
+void digest_add(struct digest *sum, struct digest d)
+{
+	sum->low += d.low;
+	sum->high += d.high + (sum->low < d.low);
+}
+
+bool digest_equal(struct digest a, struct digest b)
+{
+	return a.low == b.low && a.high == b.high;
+}
+
+void digest_hex(struct digest d, char hex[static DIGEST_HEX])
+{
+	snprintf(hex, DIGEST_HEX, "%016llx%016llx", (unsigned long long)d.high,
+		 (unsigned long long)d.low);
+}
+
+int digest_parse(const char *hex, struct digest *d)
+{
+	unsigned long long high, low;
+	int end = 0;
+
+	if (strspn(hex, "0123456789abcdef") != DIGEST_HEX - 1 || strlen(hex) != DIGEST_HEX - 1 ||
+	    sscanf(hex, "%16llx%16llx%n", &high, &low, &end) != 2 || end != DIGEST_HEX - 1)
+		return -EINVAL;
+	*d = (struct digest){.low = low, .high = high};
+	return 0;
+}
+
+static void table_release(struct table *t)
+{
+	free(t->name);
+	free(t->type);
+	buf_release(&t->records);
+	strlist_release(&t->chains);
+}
+
+void ruleset_release(struct ruleset *rs)
+{
+	for (size_t i = 0; i < rs->ntables; i++)
+		table_release(&rs->tables[i]);
+	free(rs->tables);
+	free(rs->links);
+	free(rs->sets);
+	buf_release(&rs->order);
+	strlist_release(&rs->owned);
+	*rs = (struct ruleset){0};
+}
+
+struct table *ruleset_add(struct ruleset *rs, enum engine_id engine, uint8_t family,
+			  const char *name)
+{
+	struct table *t = array_grow(&rs->tables, &rs->ntables, sizeof(*t));
+
+	t->engine = engine;
+	t->family = family;
+	t->name = str_dup(name);
+	return t;
+}
+
+struct table *ruleset_find(const struct ruleset *rs, enum engine_id engine, uint8_t family,
+			   const char *name)
+{
+	for (size_t i = 0; i < rs->ntables; i++) {
+		struct table *t = &rs->tables[i];
+
+		/* ipset names are one namespace for all families */
+		if (t->engine == engine && (t->family == family || engine == ENGINE_IPSET) &&
+		    !strcmp(t->name, name))
+			return t;
+	}
+	return NULL;
+}
+
+const struct link_ref *ruleset_link(const struct ruleset *rs, uint32_t index)
+{
+	for (size_t i = 0; i < rs->nlinks; i++)
+		if (rs->links[i].index == index && index)
+			return &rs->links[i];
+	return NULL;
+}
+
+static struct link_ref *link_named(struct ruleset *rs, const char *name)
+{
+	for (size_t i = 0; i < rs->nlinks; i++)
+		if (!strcmp(rs->links[i].name, name))
+			return &rs->links[i];
+	return NULL;
+}
+
+void ruleset_note_link(struct ruleset *rs, uint32_t index)
+{
+	char name[IF_NAMESIZE] = "";
+	struct link_ref *l;
+
+	if (!index || ruleset_link(rs, index))
+		return;
+	if_indextoname(index, name);
+	l = *name ? link_named(rs, name) : NULL;
+	if (!l)
+		l = array_grow(&rs->links, &rs->nlinks, sizeof(*l));
+	l->index = index;
+	strcpy(l->name, name);
+}
+
+void ruleset_note_device(struct ruleset *rs, const char *name)
+{
+	struct link_ref *l;
+
+	if (!*name || strlen(name) >= IFNAMSIZ || link_named(rs, name))
+		return;
+	l = array_grow(&rs->links, &rs->nlinks, sizeof(*l));
+	l->index = if_nametoindex(name);
+	strcpy(l->name, name);
+}
+
+struct set_ref *ruleset_set(const struct ruleset *rs, uint16_t index)
+{
+	for (size_t i = 0; i < rs->nsets; i++)
+		if (rs->sets[i].index == index)
+			return &rs->sets[i];
+	return NULL;
+}
+
+struct set_ref *ruleset_set_named(const struct ruleset *rs, const char *name)
+{
+	for (size_t i = 0; i < rs->nsets; i++)
+		if (!strcmp(rs->sets[i].name, name))
+			return &rs->sets[i];
+	return NULL;
+}
+
+void ruleset_resolve(struct ruleset *rs)
+{
+	char name[IF_NAMESIZE];
+	struct netns_id here;
+	bool home = !netns_identify(&here) && netns_same(&here, &rs->where);
+
+	for (size_t i = 0; i < rs->nlinks; i++) {
+		struct link_ref *l = &rs->links[i];
+
+		/* an index without a name is the rule of a vanished interface: exact only at home */
+		if (home && l->index && (!*l->name || if_indextoname(l->index, name)))
+			l->now = l->index;
+		else
+			l->now = *l->name ? if_nametoindex(l->name) : 0;
+	}
+}
+
+void ruleset_finish(struct ruleset *rs)
+{
+	for (size_t i = 0; i < rs->ntables; i++) {
+		struct table *t = &rs->tables[i];
+		const struct set_ref *s;
+
+		if (t->engine != ENGINE_IPSET)
+			continue;
+		s = ruleset_set_named(rs, t->name);
+		digest_add(s && s->written ? &t->dynamic : &t->fixed, t->members);
+		t->members = (struct digest){0, 0};
+	}
+}
+
+bool table_equal(const struct table *a, const struct table *b)
+{
+	if (!a || a->empty)
+		return !b || b->empty;
+	if (!b || b->empty)
+		return false;
+	return !strcmp(a->type ? a->type : "", b->type ? b->type : "") &&
+	       digest_equal(a->fixed, b->fixed);
+}
+
+static const struct table *counterpart(const struct ruleset *rs, const struct table *t)
+{
+	return ruleset_find(rs, t->engine, t->family, t->name);
+}
+
+static bool order_equal(const struct ruleset *a, const struct ruleset *b)
+{
+	return a->order.len == b->order.len &&
+	       (!a->order.len || !memcmp(a->order.data, b->order.data, a->order.len));
+}
+
+bool ruleset_equal(const struct ruleset *a, const struct ruleset *b)
+{
+	return digest_equal(ruleset_digest(a), ruleset_digest(b));
+}
+
+struct digest ruleset_digest(const struct ruleset *rs)
+{
+	struct digest sum = digest_of(rs->order.data, rs->order.len);
+
+	for (size_t i = 0; i < rs->ntables; i++) {
+		const struct table *t = &rs->tables[i];
+		cleanup_buf struct buf b = BUF_INIT;
+
+		if (t->empty)
+			continue;
+		buf_printf(&b, "%d %d ", t->engine, t->engine == ENGINE_IPSET ? 0 : t->family);
+		buf_add(&b, t->name, strlen(t->name) + 1);
+		buf_add_str(&b, t->type ? t->type : "");
+		buf_add(&b, &t->fixed, sizeof(t->fixed));
+		digest_add(&sum, digest_of(b.data, b.len));
+	}
+	return sum;
+}
+
+void ruleset_differences(const struct ruleset *want, const struct ruleset *have, struct buf *out)
+{
+	for (size_t i = 0; i < want->ntables; i++) {
+		const struct table *w = &want->tables[i], *h = counterpart(have, w);
+		cleanup_free char *label = table_label(w);
+
+		if (!table_equal(w, h))
+			buf_printf(out, "%s %s\n", label,
+				   !h || h->empty  ? "is missing"
+				   : w->empty ? "is new"
+						   : "differs");
+	}
+	for (size_t i = 0; i < have->ntables; i++) {
+		const struct table *h = &have->tables[i];
+		cleanup_free char *label = table_label(h);
+
+		if (!h->empty && !counterpart(want, h))
+			buf_printf(out, "%s is new\n", label);
+	}
+	if (!out->len && !order_equal(want, have))
+		buf_add_str(out, "the order of base chains of equal priority differs\n");
+}
+
+static const struct {
+	const char *name;
+	uint8_t family;
+} families[] = {
+	{"ip", NFPROTO_IPV4},   {"ip6", NFPROTO_IPV6},       {"inet", NFPROTO_INET},
+	{"arp", NFPROTO_ARP},   {"bridge", NFPROTO_BRIDGE},  {"netdev", NFPROTO_NETDEV},
+	{"unspec", NFPROTO_UNSPEC},
+};
+
+const char *family_name(uint8_t family)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+		if (families[i].family == family)
+			return families[i].name;
+	return NULL;
+}
+
+int family_parse(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+		if (!strcmp(families[i].name, name))
+			return families[i].family;
+	return -EINVAL;
+}
+
+char *table_label(const struct table *t)
+{
+	const char *family = family_name(t->family);
+
+	if (t->engine == ENGINE_IPSET)
+		return str_printf("ipset %s", t->name);
+	return str_printf("%s%s %s", t->engine == ENGINE_XTABLES ? "legacy " : "",
+			  family ? family : "unknown", t->name);
+}
+
+void ruleset_foreign_looking(const struct ruleset *rs, struct strlist *out)
+{
+	static const char *const patterns[] = {"DOCKER*", "f2b-*", "LIBVIRT_*", "KUBE-*", "cali-*"};
+
+	for (size_t i = 0; i < rs->ntables; i++) {
+		const struct table *t = &rs->tables[i];
+
+		for (size_t j = 0; j < t->chains.n; j++)
+			for (size_t k = 0; k < ARRAY_SIZE(patterns); k++)
+				if (!fnmatch(patterns[k], t->chains.s[j], 0)) {
+					cleanup_free char *label = table_label(t);
+					cleanup_free char *s = str_printf("%s %s", label,
+									  t->chains.s[j]);
+
+					strlist_add(out, s);
+					break;
+				}
+	}
+}
