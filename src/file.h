@@ -5,9 +5,9 @@
  * Any file that fwsnap writes is whole or absent: temporary file in the same
  * folder, write, check, fsync, rename, fsync of the folder. This is the only
  * module that renames and fsyncs. Links are never followed at the last path
- * component (O_NOFOLLOW), and a path whose parent another user could write to
- * (group or world writable, not sticky; or owned by neither root nor us) is
- * refused with -EPERM.
+ * component (O_NOFOLLOW), and nothing is written where another user could
+ * put something else in its place: a parent folder that is group or world
+ * writable and not sticky, or owned by neither root nor us, is -EPERM.
  *
  * All functions return 0 (or a count or descriptor >= 0) or a negative errno
  * and log nothing: the caller knows what the file was for.
@@ -23,7 +23,9 @@
 must_check int file_write_all(int fd, const void *data, size_t n);
 /* Reads until end of file, at most limit bytes (-EFBIG beyond); appends to out. */
 must_check int file_read_fd(int fd, size_t limit, struct buf *out);
-/* The same of a regular file by name; -ELOOP on a link, -EISDIR on a folder. */
+/* Opens a regular file for reading; -ELOOP on a link, -EISDIR on a folder, -EINVAL on the rest. */
+must_check int file_open(const char *path);
+/* file_open and file_read_fd. */
 must_check int file_read(const char *path, size_t limit, struct buf *out);
 
 /* Creates path and its missing parents with this mode; an existing folder is fine. */
@@ -31,19 +33,28 @@ must_check int file_mkdir(const char *path, mode_t mode);
 
 /* A file being written beside its final name. */
 struct file_new {
-	int fd;     /* open for reading and writing while the file is being filled */
-	char *path; /* final name */
-	char *temp; /* ".NAME.fwsnap-XXXXXX" in the same folder */
+	int fd;      /* open for reading and writing while the file is being filled */
+	int folder;  /* where it is */
+	bool synced; /* nothing was written since file_new_sync */
+	char *path;  /* final name */
+	char *temp;  /* ".NAME.fwsnap-SUFFIX" in the same folder; NULL: released */
 };
 
+#define FILE_SUFFIX 7 /* 6 letters and digits and a NUL */
+
+/* Draws a new suffix. 0 or -errno. */
+must_check int file_suffix(char suffix[static FILE_SUFFIX]);
+/* The path of the temporary of `path` with this suffix. Caller frees. */
+char *file_temp(const char *path, const char *suffix);
+
 /*
- * Makes the temporary for path, mode 0600, close-on-exec. If path exists its
- * owner, group and SELinux label (security.selinux) are copied to the
- * temporary, and its mode where that is not wider than 0640; a link or
- * anything but a regular file is refused (-ELOOP, -EISDIR, -EINVAL). On
+ * Makes the temporary for path, mode 0600, close-on-exec; with a suffix of the caller's
+ * choice, or a new one if it is NULL. If path exists its owner, group and SELinux label
+ * (security.selinux) are copied to the temporary, and its mode less what is wider than
+ * 0640; a link or anything but a regular file is refused (-ELOOP, -EISDIR, -EINVAL). On
  * error nothing is left behind.
  */
-must_check int file_new_open(struct file_new *f, const char *path);
+must_check int file_new_open(struct file_new *f, const char *path, const char *suffix);
 /* fsync: after this the content survives a power cut, still under the temporary name. */
 must_check int file_new_sync(struct file_new *f);
 /*
@@ -56,10 +67,14 @@ void file_new_cancel(struct file_new *f);
 
 /* The three steps for content at hand. */
 must_check int file_replace(const char *path, const void *data, size_t n);
-/* Makes `path` a symbolic link to `target`, atomically replacing what was there. */
+/* Makes `path` a symbolic link to `target`, atomically replacing the link that was there. */
 must_check int file_replace_link(const char *path, const char *target);
+/* Renames a synced temporary to its final name and fsyncs the folder; -ENOENT if it is not there. */
+must_check int file_rename(const char *temp, const char *path);
 /* Removes path and fsyncs the folder; absent is fine. */
 must_check int file_remove(const char *path);
+/* An open file without a name in this folder, for reading and writing; gone when it is closed. */
+must_check int file_unnamed(const char *dir);
 /* Removes leftover temporaries (".*.fwsnap-??????") of ours from a folder. */
 void file_clean(const char *dir);
 
