@@ -1,32 +1,152 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-B ?= build
+#
+# make            builds build/fwsnap: no network, no root
+# make check      unit tests, without root
+# make test       installs what is missing (Debian, root), runs all tests; last line: the sum
+# make demo       a session with save, loss and restore, in a namespace of its own
+# make lint bench install uninstall clean
+#
+# CC CFLAGS CPPFLAGS LDFLAGS PREFIX sysconfdir DESTDIR as usual; V=1 shows the commands,
+# WERROR=1 stops at warnings, ASAN=1 builds with the sanitizers, LEGACY=no without libiptc.
+
+PREFIX ?= /usr/local
+sbindir ?= $(PREFIX)/sbin
+mandir ?= $(PREFIX)/share/man
+sysconfdir ?= /etc
+unitdir ?= $(PREFIX)/lib/systemd/system
+# Kept out of /etc: the administrator links it from there to switch it on.
+hookdir ?= $(PREFIX)/share/fwsnap/if-pre-up.d
+completiondir ?= $(PREFIX)/share/bash-completion/completions
+
+VERSION = 0.1
 CFLAGS ?= -O2 -g
 LEGACY ?= yes
-PACKAGES = libmnl libnftnl zlib libxxhash jansson $(if $(filter yes,$(LEGACY)),libiptc)
-WARNINGS = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wwrite-strings
-override CPPFLAGS += -D_GNU_SOURCE -Isrc $(shell pkg-config --cflags $(PACKAGES)) \
-	$(if $(filter yes,$(LEGACY)),-DHAVE_LEGACY)
-override CFLAGS += -std=c17 $(WARNINGS) $(if $(WERROR),-Werror)
-LDLIBS = $(shell pkg-config --libs $(PACKAGES))
+CORPUS ?= ../shared/corpus
+B := build$(if $(ASAN),-asan)$(if $(filter no,$(LEGACY)),-nolegacy)
+
+# Debian's packages: to build, to run, to test, to lint.
+BUILD_PACKAGES = gcc libc6-dev make pkg-config libmnl-dev libnftnl-dev zlib1g-dev libxxhash-dev \
+	libjansson-dev libiptc-dev
+RUN_PACKAGES = iptables nftables ipset iproute2
+TEST_PACKAGES = libcmocka-dev valgrind strace
+LINT_PACKAGES = mandoc shellcheck cppcheck clang clang-tidy universal-ctags
+
+LIBRARIES = libmnl libnftnl zlib libxxhash jansson $(if $(filter-out no,$(LEGACY)),libiptc)
+WARNINGS = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wno-format-nonliteral \
+	-Wwrite-strings $(if $(WERROR),-Werror)
+HARDENING_WANTED = -fstack-protector-strong -fstack-clash-protection -fcf-protection
+FORTIFY = $(if $(filter -O1 -O2 -O3 -Os -Og,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+COMMON = -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Isrc -DFWSNAP_VERSION='"$(VERSION)"' \
+	-DSYSCONFDIR='"$(sysconfdir)"' $(if $(filter-out no,$(LEGACY)),-DHAVE_LEGACY) \
+	$(LIBRARY_CFLAGS) $(WARNINGS) $(HARDENING) -fPIE $(if $(ASAN),$(SANITIZE))
+COMPILE = $(CC) $(CPPFLAGS) $(COMMON) $(if $(ASAN),,$(FORTIFY)) $(CFLAGS) -MMD -MP -c
+# Without fortify: tests wrap read and write, not __read_chk.
+COMPILE_TEST = $(CC) $(CPPFLAGS) $(COMMON) -Itests -DFAULT_POINTS $(CFLAGS) -U_FORTIFY_SOURCE -MMD -MP -c
+LINK = $(CC) $(CFLAGS) $(if $(ASAN),$(SANITIZE)) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 
 SOURCES := $(wildcard src/*.c src/engine/*.c)
-ifneq ($(LEGACY),yes)
+ifeq ($(LEGACY),no)
 SOURCES := $(filter-out src/engine/xtables%.c,$(SOURCES))
 endif
-OBJECTS = $(SOURCES:%.c=$(B)/%.o)
-TESTS = $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c tests/engine/test_*.c))
+OBJECTS := $(SOURCES:%.c=$(B)/%.o)
+HELPERS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/*.c))
+UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+ENGINE := $(patsubst %.c,$(B)/%,$(wildcard tests/engine/test_*.c tests/corpus/test_*.c))
+SCRIPTS := $(filter-out %/lib.sh,$(wildcard tests/cli/*.sh tests/corpus/*.sh))
 
-all: $(B)/fwsnap
-$(B)/libfwsnap.a: $(filter-out %/main.o,$(OBJECTS))
-	@rm -f $@
-	$(AR) rcs $@ $^
-$(B)/fwsnap: $(B)/src/main.o $(B)/libfwsnap.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$(B)/tests/%: $(B)/tests/%.o $(B)/libfwsnap.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
-$(B)/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
--include $(OBJECTS:.o=.d)
-.PHONY: all
+Q = $(if $(V),,@)
+say = $(if $(V),,@echo "  $(1) $@")
+
+all: $(if $(wildcard src/main.c),$(B)/fwsnap,$(OBJECTS))
+
+# What this machine has, and a comment of what was asked for: all objects depend on it.
+# It changes only when its content does. Before all else, test and the like install packages.
+ifneq ($(filter-out clean uninstall,$(or $(MAKECMDGOALS),all)),)
+include $(B)/config.mk
+endif
+goal = $(filter $(1),$(MAKECMDGOALS))
+INSTALL_FIRST = $(if $(call goal,demo bench test test-all packages),$(BUILD_PACKAGES) $(RUN_PACKAGES)) \
+	$(if $(call goal,test test-all packages),$(TEST_PACKAGES)) $(if $(call goal,packages),$(LINT_PACKAGES))
+$(B)/config.mk: FORCE
+	@set -e; mkdir -p $(@D); \
+	$(if $(strip $(INSTALL_FIRST)),tests/install-packages $(INSTALL_FIRST);) \
+	if ! pkg-config --exists --print-errors $(LIBRARIES); then \
+		echo "fwsnap needs these libraries; on Debian: apt-get install $(strip $(BUILD_PACKAGES))"; \
+		exit 1; \
+	fi >&2; \
+	{ echo '# $(subst ','\'',$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(WERROR) $(VERSION) $(sysconfdir))'; \
+	echo "LIBRARY_CFLAGS = $$(pkg-config --cflags $(LIBRARIES))"; \
+	echo "LIBRARY_LIBS = $$(pkg-config --libs $(LIBRARIES))"; \
+	echo "HARDENING =$$(for flag in $(HARDENING_WANTED); do \
+		! $(CC) -Werror $$flag -E -x c /dev/null >/dev/null 2>&1 || printf ' %s' $$flag; done)"; \
+	} >$@.new; \
+	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+$(B)/fwsnap: $(OBJECTS)
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(LIBRARY_LIBS)
+$(B)/src/%.o: src/%.c $(B)/config.mk Makefile
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(COMPILE) -o $@ $<
+
+# Test builds: fault points compiled in, objects of their own.
+$(B)/tests/src/%.o: src/%.c $(B)/config.mk Makefile
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(COMPILE_TEST) -o $@ $<
+$(B)/tests/%.o: tests/%.c $(B)/config.mk Makefile
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(COMPILE_TEST) -o $@ $<
+$(B)/tests/libfwsnap.a: $(filter-out %/src/main.o,$(SOURCES:%.c=$(B)/tests/%.o)) $(HELPERS)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(B)/tests/fwsnap: $(B)/tests/src/main.o $(B)/tests/libfwsnap.a
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(LIBRARY_LIBS)
+# "/* wrap: write fsync */" in a test's source: the linker sends these calls to __wrap_write ...
+wraps = $(addprefix -Wl$(comma)--wrap=,$(shell sed -n 's|^/\* wrap: \(.*\) \*/$$|\1|p' $(1)))
+comma = ,
+$(UNIT) $(ENGINE): $(B)/%: $(B)/%.o $(B)/tests/libfwsnap.a
+	$(call say,LINK)
+	$(Q)$(LINK) $(call wraps,$*.c) -o $@ $^ $(LIBRARY_LIBS) -lcmocka
+$(B)/tests/bench/measure: tests/bench/measure.c $(B)/config.mk
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(COMPILE) -o $@.o $< && $(LINK) -o $@ $@.o
+
+check: $(UNIT)
+	@tests/run $(UNIT)
+test: all $(UNIT) $(ENGINE) $(if $(wildcard src/main.c),$(B)/tests/fwsnap)
+	@FWSNAP='$(abspath $(B)/fwsnap)' FWSNAP_FAULTY='$(abspath $(B)/tests/fwsnap)' \
+	CORPUS='$(abspath $(CORPUS))' tests/run $(UNIT) $(if $(ASAN),,$(UNIT:%=valgrind:%)) \
+		$(ENGINE) $(SCRIPTS)
+test-all: test
+	@$(MAKE) --no-print-directory test ASAN=1
+demo: all
+	@tests/demo $(abspath $(B)/fwsnap)
+bench: all $(B)/tests/bench/measure
+	@tests/bench/run $(abspath $(B))
+lint: all
+	@tests/lint/run $(CPPFLAGS) $(COMMON)
+packages: # installed by config.mk
+
+install: all
+	install -D -m 755 $(B)/fwsnap $(DESTDIR)$(sbindir)/fwsnap
+	install -D -m 644 src/man/fwsnap.8 $(DESTDIR)$(mandir)/man8/fwsnap.8
+	install -D -m 644 src/man/fwsnap.conf.5 $(DESTDIR)$(mandir)/man5/fwsnap.conf.5
+	install -D -m 644 src/man/fwsnap-snapshot.5 $(DESTDIR)$(mandir)/man5/fwsnap-snapshot.5
+	install -D -m 644 src/completions/fwsnap.bash $(DESTDIR)$(completiondir)/fwsnap
+	install -D -m 755 hooks/if-pre-up.d/fwsnap $(DESTDIR)$(hookdir)/fwsnap
+	sed 's|/usr/sbin/fwsnap|$(sbindir)/fwsnap|' initscripts/fwsnap.service >$(B)/fwsnap.service
+	install -D -m 644 $(B)/fwsnap.service $(DESTDIR)$(unitdir)/fwsnap.service
+	test -e $(DESTDIR)$(sysconfdir)/fwsnap/fwsnap.conf || \
+		install -D -m 644 src/fwsnap.conf $(DESTDIR)$(sysconfdir)/fwsnap/fwsnap.conf
+uninstall:
+	rm -f $(DESTDIR)$(sbindir)/fwsnap $(DESTDIR)$(mandir)/man8/fwsnap.8 \
+		$(DESTDIR)$(mandir)/man5/fwsnap.conf.5 $(DESTDIR)$(mandir)/man5/fwsnap-snapshot.5 \
+		$(DESTDIR)$(completiondir)/fwsnap $(DESTDIR)$(hookdir)/fwsnap $(DESTDIR)$(unitdir)/fwsnap.service
+clean:
+	rm -rf build build-asan build-nolegacy build-asan-nolegacy
+
+.PHONY: all check test test-all demo bench lint packages install uninstall clean FORCE
 .SECONDARY:
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

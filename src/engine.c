@@ -3,6 +3,8 @@
 
 #include "log.h"
 
+#include <errno.h>
+
 const struct engine *const engines[ENGINE_COUNT] = {
 	[ENGINE_IPSET] = &engine_ipset,
 	[ENGINE_NFT] = &engine_nft,
@@ -35,19 +37,37 @@ int capture_discard(void *arg, const struct table *t, const void *records, size_
 	return 0;
 }
 
-int engines_capture(struct ruleset *rs, const struct capture *c)
+static int capture_once(struct ruleset *rs, const struct capture *c)
 {
 	int r = netns_identify(&rs->where);
 
 	if (r < 0)
 		return log_errno(r, "cannot identify the network namespace");
-	for (size_t i = 0; i < ENGINE_COUNT; i++) {
-		if (!engines[i])
-			continue;
-		r = engines[i]->capture(rs, c);
-		if (r < 0)
+	for (size_t i = 0; i < ENGINE_COUNT && !r; i++)
+		if (engines[i])
+			r = engines[i]->capture(rs, c);
+	if (!r)
+		ruleset_finish(rs);
+	return r;
+}
+
+/* A sink that has seen half of a capture cannot be told to forget it. */
+static bool repeatable(const struct capture *c)
+{
+	return !c->sink || c->sink == capture_discard;
+}
+
+int engines_capture(struct ruleset *rs, const struct capture *c)
+{
+	int r = -EAGAIN;
+
+	for (unsigned i = 0; i < CAPTURE_TRIES && r == -EAGAIN; i++) {
+		ruleset_release(rs);
+		r = capture_once(rs, c);
+		if (!repeatable(c))
 			return r;
 	}
-	ruleset_finish(rs);
-	return 0;
+	if (r == -EAGAIN)
+		log_error("the rules kept changing while they were read (%u times)", CAPTURE_TRIES);
+	return r;
 }

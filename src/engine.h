@@ -61,7 +61,7 @@ struct engine {
 	 * Appends this engine's tables to rs, with digests, counts and chain names,
 	 * and notes links and sets (module comment). Loads no kernel module and
 	 * creates no table. What the kernel lacks is not an error: nothing is appended.
-	 * Errors: -EPERM, -EAGAIN (lock or a ruleset that never stands still), ...
+	 * -EAGAIN, not logged: the rules changed meanwhile. -EBUSY: a lock was not to be had.
 	 */
 	int (*capture)(struct ruleset *rs, const struct capture *c);
 	/*
@@ -89,7 +89,13 @@ extern const struct engine engine_xtables;
 /* By enum engine_id; NULL where built without (LEGACY=no). */
 extern const struct engine *const engines[ENGINE_COUNT];
 
-/* Captures everything in the caller's namespace; rs must be zeroed. 0 or -errno (logged). */
+#define CAPTURE_TRIES 10
+
+/*
+ * Captures everything in the caller's namespace; rs must be zeroed. 0 or -errno
+ * (logged). A ruleset that changes meanwhile is read again, CAPTURE_TRIES times; with
+ * a sink that keeps the records the caller has to do so: -EAGAIN, not logged.
+ */
 must_check int engines_capture(struct ruleset *rs, const struct capture *c);
 
 #endif

@@ -4,7 +4,8 @@
  *
  * Programs are found in a fixed PATH
  * (/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin), get a clean
- * environment (PATH, LC_ALL=C) and no descriptor but 0, 1 and 2.
+ * environment (PATH, LC_ALL=C), signals as at birth and no descriptor but 0, 1 and 2.
+ * They die with us. The caller's own 0, 1 and 2 must be open.
  */
 #ifndef FWSNAP_EXEC_H
 #define FWSNAP_EXEC_H

@@ -4,9 +4,43 @@
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
+
+static bool line_begins(const char *path, const char *text, char after)
+{
+	FILE *f = fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0, n = strlen(text);
+	bool found = false;
+
+	while (f && !found && getline(&line, &size, f) > 0) {
+		const char *base = strrchr(line, '/');
+
+		base = base ? base + 1 : line;
+		found = !strncmp(base, text, n) && base[n] == after;
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+bool netlink_kernel_has(const char *module)
+{
+	struct utsname u;
+	cleanup_free char *builtin = NULL;
+
+	/* without module support there is nothing that a request could load */
+	if (access("/proc/modules", F_OK) || line_begins("/proc/modules", module, ' '))
+		return true;
+	uname(&u);
+	builtin = str_printf("/lib/modules/%s/modules.builtin", u.release);
+	return line_begins(builtin, module, '.');
+}
 
 int netlink_open(struct netlink *n)
 {

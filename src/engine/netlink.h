@@ -22,6 +22,12 @@ struct netlink {
 /* The kernel never puts more than 32 KiB into one piece of a dump. */
 #define NETLINK_ANSWER (64U << 10)
 
+/*
+ * Whether the kernel has a part of this name ("nf_tables", "ip_set") built in or loaded: asking it by
+ * netlink would load the module, which looking must not do.
+ */
+bool netlink_kernel_has(const char *module);
+
 must_check int netlink_open(struct netlink *n);
 void netlink_close(struct netlink *n);
 #define cleanup_netlink __attribute__((cleanup(netlink_close)))

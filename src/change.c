@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "change.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct table *counterpart(const struct ruleset *rs, const struct table *t)
+{
+	return ruleset_find(rs, t->engine, t->family, t->name);
+}
+
+static void add_step(struct plan *p, enum action action, const struct table *old,
+		     const struct table *new)
+{
+	*(struct step *)array_grow(&p->steps, &p->nsteps, sizeof(*p->steps)) =
+		(struct step){action, old, new};
+}
+
+static bool touches(const struct plan *p, const struct table *t)
+{
+	for (size_t i = 0; i < p->nsteps; i++)
+		if (p->steps[i].new == t)
+			return true;
+	return false;
+}
+
+static bool line_names(const char *line, const struct table *t)
+{
+	cleanup_free char *name = str_printf(" %s %s ", family_name(t->family), t->name);
+	const char *names = strchr(line, ':');
+
+	return names && strstr(names, name);
+}
+
+/* Whether live asks the same chains in the same order at this place. */
+static bool line_stands(const struct ruleset *live, const char *line)
+{
+	cleanup_free char *whole = str_printf("%s\n", line);
+	struct buf copy = BUF_INIT;
+	bool stands;
+
+	buf_add(&copy, live->order.data, live->order.len);
+	stands = strstr(buf_str(&copy), whole);
+	buf_release(&copy);
+	return stands;
+}
+
+/*
+ * Making a table anew puts its base chains before those of equal priority that stay. Where
+ * that would break the order, all tables of the line are made anew. Returns whether any was added.
+ */
+static bool add_line(struct plan *p, const char *line)
+{
+	bool disturbed = !line_stands(p->live, line), added = false;
+
+	for (size_t i = 0; i < p->nsteps && !disturbed; i++)
+		disturbed = p->steps[i].new && line_names(line, p->steps[i].new);
+	for (size_t i = 0; i < p->target->ntables && disturbed; i++) {
+		const struct table *t = &p->target->tables[i];
+
+		if (t->engine == ENGINE_NFT && line_names(line, t) && !touches(p, t)) {
+			add_step(p, ACTION_REPLACE, counterpart(p->live, t), t);
+			added = true;
+		}
+	}
+	return added;
+}
+
+static void add_for_order(struct plan *p)
+{
+	bool added = true;
+
+	while (added) {
+		cleanup_free char *order = NULL;
+		struct buf copy = BUF_INIT;
+		char *save;
+
+		added = false;
+		buf_add(&copy, p->target->order.data, p->target->order.len);
+		order = buf_detach(&copy);
+		for (char *line = strtok_r(order, "\n", &save); line;
+		     line = strtok_r(NULL, "\n", &save))
+			added |= add_line(p, line);
+	}
+}
+
+/* The part of the difference that one engine has to do. */
+static struct plan plan_for(enum engine_id engine, struct ruleset *live, struct ruleset *target)
+{
+	struct plan p = {.live = live, .target = target};
+
+	for (size_t i = 0; i < live->ntables; i++) {
+		const struct table *old = &live->tables[i];
+
+		if (old->engine == engine && !old->empty && !counterpart(target, old))
+			add_step(&p, ACTION_REMOVE, old, NULL);
+	}
+	for (size_t i = 0; i < target->ntables; i++) {
+		const struct table *new = &target->tables[i], *old = counterpart(live, new);
+
+		if (new->engine == engine && !table_equal(old, new))
+			add_step(&p, old ? ACTION_REPLACE : ACTION_ADD, old, new);
+	}
+	if (engine == ENGINE_NFT)
+		add_for_order(&p);
+	return p;
+}
+
+void change_describe(const struct ruleset *live, const struct ruleset *target, struct buf *out)
+{
+	static const char *const words[] = {"add", "replace", "remove"};
+
+	for (size_t e = 0; e < ENGINE_COUNT; e++) {
+		struct plan p = plan_for(e, (struct ruleset *)live, (struct ruleset *)target);
+
+		for (size_t i = 0; i < p.nsteps; i++) {
+			const struct step *s = &p.steps[i];
+			cleanup_free char *label = table_label(s->new ? s->new : s->old);
+
+			buf_printf(out, "%s %s\n", words[s->action], label);
+		}
+		free(p.steps);
+	}
+}
+
+/* Sends the whole difference. *sent: something reached the kernel. */
+static int execute(struct ruleset *live, struct ruleset *target, unsigned lock_wait, bool check,
+		   bool *sent)
+{
+	struct plan plans[ENGINE_COUNT];
+	int r = 0;
+
+	*sent = false;
+	ruleset_resolve(live);
+	ruleset_resolve(target);
+	for (size_t e = 0; e < ENGINE_COUNT; e++) {
+		plans[e] = plan_for(e, live, target);
+		plans[e].generation_check = check && live->generation;
+		plans[e].lock_wait = lock_wait;
+		if (plans[e].nsteps && !engines[e] && !r) {
+			log_error("this fwsnap was built without %s", "legacy iptables");
+			r = -EOPNOTSUPP;
+		}
+	}
+	for (size_t e = 0; e < ENGINE_COUNT && !r; e++) {
+		if (!engines[e])
+			continue;
+		r = engines[e]->change(&plans[e]);
+		*sent |= !r && plans[e].nsteps;
+	}
+	for (size_t e = ENGINE_COUNT; e-- > 0 && !r;)
+		if (engines[e] && engines[e]->finish)
+			r = engines[e]->finish(&plans[e]);
+	for (size_t e = 0; e < ENGINE_COUNT; e++)
+		free(plans[e].steps);
+	return r;
+}
+
+/* Captures and compares: the only proof. 0, -EUCLEAN (differs, described), or -errno. */
+static int verify(const struct ruleset *want, unsigned lock_wait, struct buf *differences)
+{
+	struct ruleset now = {0};
+	struct capture c = {.sink = capture_discard, .lock_wait = lock_wait};
+	int r = engines_capture(&now, &c);
+
+	if (!r && !ruleset_equal(want, &now)) {
+		ruleset_differences(want, &now, differences);
+		r = -EUCLEAN;
+	}
+	ruleset_release(&now);
+	return r;
+}
+
+static enum change_result undo(struct ruleset *live, unsigned lock_wait)
+{
+	struct ruleset now = {0};
+	struct capture c = {.lock_wait = lock_wait};
+	cleanup_buf struct buf differences = BUF_INIT;
+	bool sent;
+	int r = engines_capture(&now, &c);
+
+	if (!r)
+		r = execute(&now, live, lock_wait, false, &sent);
+	ruleset_release(&now);
+	if (!r)
+		r = verify(live, lock_wait, &differences);
+	if (!r)
+		return CHANGE_UNDONE;
+	log_set_state("the firewall is neither the old nor the new one");
+	log_error("cannot bring the old rules wholly back:\n%s", buf_str(&differences));
+	return CHANGE_LOST;
+}
+
+enum change_result change_run(struct ruleset *live, struct ruleset *target, unsigned lock_wait)
+{
+	cleanup_buf struct buf differences = BUF_INIT;
+	bool sent;
+	int r;
+
+	if (ruleset_equal(live, target))
+		return CHANGE_NOTHING;
+	r = execute(live, target, lock_wait, true, &sent);
+	if (r == -ERESTART && !sent)
+		return CHANGE_STALE;
+	if (r && !sent)
+		return CHANGE_REFUSED;
+	if (!r)
+		r = verify(target, lock_wait, &differences);
+	if (!r)
+		return CHANGE_DONE;
+	if (r == -EUCLEAN)
+		log_warning("the kernel took the rules, but they are not those that were wanted:\n%s",
+			    buf_str(&differences));
+	return undo(live, lock_wait);
+}

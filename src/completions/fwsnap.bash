@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# Completion of fwsnap(8) for bash.
+
+_fwsnap_refs() {
+	local dir=${1:-}/var/lib/fwsnap/snapshots file
+	for file in "$dir"/*.tar.gz; do
+		[ -e "$file" ] || continue
+		file=${file##*/}
+		echo "${file%.tar.gz}"
+	done
+	echo @
+}
+
+_fwsnap() {
+	local commands='save restore list show verify tag untag prune export import status'
+	local word command='' root='' previous=${COMP_WORDS[COMP_CWORD - 1]} current=${COMP_WORDS[COMP_CWORD]} i choice=''
+
+	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		word=${COMP_WORDS[i]}
+		case $word in
+		--root) root=${COMP_WORDS[++i]} ;;
+		--config) ((++i)) ;;
+		-*) ;;
+		*)
+			command=$word
+			break
+			;;
+		esac
+	done
+	case $previous in
+	--root)
+		mapfile -t COMPREPLY < <(compgen -d -- "$current")
+		return
+		;;
+	--config)
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		return
+		;;
+	--format) choice='summary iptables ip6tables nft ipset' ;;
+	--type) choice='snapshot iptables ip6tables nft ipset' ;;
+	--tag | --message | -m | --keep) return ;;
+	*)
+		case $command in
+		'') choice="$commands --root --config --json --quiet --verbose --help --version" ;;
+		save) choice='--message --tag --counters --all' ;;
+		restore) choice="$(_fwsnap_refs "$root") --all --dry-run" ;;
+		show) choice="$(_fwsnap_refs "$root") --format" ;;
+		verify | tag | export) choice=$(_fwsnap_refs "$root") ;;
+		prune) choice='--keep --dry-run' ;;
+		import) choice='--message --tag --type' ;;
+		esac
+		;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$choice" -- "$current")
+	case $command in
+	export | import) mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$current") ;;
+	esac
+}
+complete -F _fwsnap fwsnap

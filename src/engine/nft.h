@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nft - inside the nf_tables engine
+ *
+ * The records of a table are the kernel's own NEW* messages (linux/netfilter/nf_tables.h)
+ * as dumped, in load order: NEWTABLE, NEWCHAIN, NEWOBJ, NEWFLOWTABLE, NEWSET, NEWSETELEM,
+ * NEWRULE. Left out are only what must never be kept: handles, use counts,
+ * positions, owner, and attributes that hold kernel state (NFTA_SET_TYPE, NFTA_SET_COUNT).
+ * Rules of bound chains come before the rules that jump there, and sequence numbers are 0.
+ *
+ * nft_dump.c captures, nft_message.c copies a message for one of two ends (to compare,
+ * to load), nft_index.c knows the sets and chains of a table, nft_digest.c compares,
+ * nft_load.c builds batches and sends them, nft_order.c knows the order of base chains.
+ */
+#ifndef FWSNAP_NFT_H
+#define FWSNAP_NFT_H
+
+#include "engine.h"
+#include "engine/netlink.h"
+
+#include <netinet/in.h> /* before the kernel's own */
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+
+/* Newer than some installed headers. */
+#define NFT_SET_ATTR_TYPE 19  /* NFTA_SET_TYPE */
+#define NFT_SET_ATTR_COUNT 20 /* NFTA_SET_COUNT */
+
+static inline uint8_t nft_type(const struct nlmsghdr *nlh)
+{
+	return nlh->nlmsg_type & 0xff;
+}
+
+/* A set of the table, as its NEWSET message describes it. */
+struct nft_set {
+	const char *name; /* owned */
+	uint32_t flags;
+	uint32_t id;          /* for NFTA_SET_ID: first_id + its place from 1 */
+	uint32_t link_fields; /* bit n: the 32-bit word n of the key is an interface index */
+	bool data_is_link;
+	bool sized;   /* NFTA_SET_DESC_SIZE is there */
+	bool updated; /* a rule adds to it (dynset) */
+	struct digest attributes, fixed, dynamic;
+};
+
+struct nft_chain {
+	const char *name; /* owned */
+	uint32_t flags, policy, hook;
+	int32_t priority;
+	bool base;
+	uint32_t id;    /* for NFTA_CHAIN_ID of a bound chain, likewise */
+	unsigned rules; /* seen so far */
+	struct strlist devices;
+	struct digest attributes, digest; /* digest: of a bound chain's rules */
+};
+
+/* Sets and chains by name (tsearch), and in order of appearance. */
+struct nft_index {
+	void *set_tree, *chain_tree;
+	struct nft_set **sets;
+	size_t nsets;
+	struct nft_chain **chains;
+	size_t nchains;
+	uint32_t first_id; /* ids are unique in a batch: each table's begin behind the last one's */
+};
+
+void nft_index_release(struct nft_index *x);
+/* Adds what a NEWSET or NEWCHAIN message describes and returns it. */
+struct nft_set *nft_index_set(struct nft_index *x, const struct nlmsghdr *nlh);
+struct nft_chain *nft_index_chain(struct nft_index *x, const struct nlmsghdr *nlh);
+struct nft_set *nft_find_set(const struct nft_index *x, const char *name);
+struct nft_chain *nft_find_chain(const struct nft_index *x, const char *name);
+
+/*
+ * Copying a message
+ *
+ * compare: the canonical form (ruleset.h): interfaces, ipsets by name; anonymous sets and bound
+ *   chains by content; nothing that does not count.
+ * load: what NFNL_BATCH accepts, indexes translated to links[].now and sets[].now.
+ */
+struct nft_copy {
+	struct ruleset *rs;
+	const struct nft_index *index;
+	bool load;
+	bool note; /* compare: interfaces that are met are noted in rs (a capture) */
+	bool without_size; /* load: a set that a rule adds to is made without its size first */
+	struct buf *out;
+	/* set by the copy */
+	int error;               /* first one: -ENODEV, -ENOENT (an interface, ipset is gone), -EBADMSG */
+	struct buf why;          /* its text: "interface 'd0' is not there" */
+	bool timed;              /* the element that was copied has a timeout */
+	/* while it runs */
+	uint8_t family;
+	const struct nft_set *set;
+	bool interval_end; /* of the element */
+	const struct nlattr *links[8]; /* values that are interface indexes */
+	bool links_big_endian[8];
+	unsigned nlinks, depth;
+	int compat;              /* protocol for NFTA_RULE_COMPAT, -1: none */
+	bool compat_inverted;
+};
+
+/* Appends a copy of the message's attributes to c->out (compare: without table names). */
+void nft_copy_message(struct nft_copy *c, const struct nlmsghdr *nlh);
+/* Appends a copy of one element of c->set (attributes within NFTA_LIST_ELEM). */
+void nft_copy_element(struct nft_copy *c, const struct nlattr *element);
+/* Appends a dumped message as a record: without what must never be kept. */
+void nft_store(struct buf *records, const struct nlmsghdr *nlh);
+/* Calls fn for each chain that a rule jumps or goes to. */
+void nft_rule_jumps(const struct nlmsghdr *nlh, void (*fn)(const char *chain, void *arg),
+		    void *arg);
+/* The set that a rule adds to or deletes from (dynset): fn for each. */
+void nft_rule_updates(const struct nlmsghdr *nlh, void (*fn)(const char *set, void *arg),
+		      void *arg);
+/*
+ * Follows the registers through a rule: which compared or sent-to values are interface
+ * indexes (c->links), and the protocol that xt matches of the rule
+ * need to be told again (c->compat: NFTA_RULE_COMPAT is never dumped).
+ */
+void nft_rule_flow(struct nft_copy *c, const struct nlmsghdr *rule);
+
+/* Iterates over well-formed records; nft_records_ok() tells whether they all are. */
+#define nft_each(nlh, records)                                                                     \
+	for (const struct nlmsghdr *nlh = (const void *)(records)->data;                           \
+	     nlh && (const unsigned char *)nlh < (records)->data + (records)->len;                 \
+	     nlh = (const void *)((const char *)nlh + MNL_ALIGN(nlh->nlmsg_len)))
+bool nft_records_ok(const struct buf *records);
+
+/* The digest of a table, fed with its records in order. */
+struct nft_digest {
+	struct ruleset *rs;
+	bool note; /* see struct nft_copy */
+	struct table *t;
+	struct nft_index index;
+	struct buf canon;
+	struct nft_chain *last; /* the chain of the last rule */
+};
+void nft_digest_feed(struct nft_digest *d, const struct nlmsghdr *nlh);
+/* Completes t->fixed, dynamic, counts; the index stays until nft_index_release. */
+void nft_digest_end(struct nft_digest *d);
+/* Whether a base chain equals an absent one. Its rules have all been seen. */
+bool nft_chain_absent(const struct nft_chain *c);
+
+/* The engine's capture and change (engine.h). */
+int nft_capture(struct ruleset *rs, const struct capture *c);
+int nft_change(struct plan *plan);
+
+/*
+ * Base chains that share hook and priority, for ruleset.order. chains: of all
+ * captured tables. Asks the kernel only if any two share.
+ */
+struct nft_base {
+	uint8_t family;
+	const char *table, *chain;
+	uint32_t hook;
+	int32_t priority;
+	const struct strlist *devices;
+};
+must_check int nft_order_capture(struct netlink *n, const struct nft_base *bases, size_t nbases,
+				 struct buf *order);
+
+#endif

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/nft.h"
+
+#include <string.h>
+
+/* What a 32-bit register holds. */
+enum content { OTHER, LINK, LINK_BIG_ENDIAN, PROTOCOL };
+
+/* Registers 1 to 4 are the 16-byte names of four 32-bit ones each, which start at 8. */
+#define SLOTS 20
+
+struct flow {
+	struct nft_copy *copy;
+	enum content slot[SLOTS];
+	const struct nlattr *immediate[SLOTS]; /* value last loaded by `immediate` */
+	bool xt;
+};
+
+static unsigned slot_of(uint32_t reg)
+{
+	unsigned slot = reg >= NFT_REG32_00 ? reg - NFT_REG32_00 : reg >= NFT_REG_1 ? (reg - 1) * 4 : SLOTS - 1;
+
+	return slot < SLOTS ? slot : SLOTS - 1;
+}
+
+/* By expression: the attribute of the register it writes. */
+static const struct {
+	const char *name;
+	uint8_t dreg;
+} writers[] = {
+	{"payload", NFTA_PAYLOAD_DREG}, {"meta", NFTA_META_DREG},     {"ct", NFTA_CT_DREG},
+	{"exthdr", NFTA_EXTHDR_DREG},	{"bitwise", NFTA_BITWISE_DREG}, {"lookup", NFTA_LOOKUP_DREG},
+	{"fib", NFTA_FIB_DREG},		{"rt", NFTA_RT_DREG},	      {"socket", NFTA_SOCKET_DREG},
+	{"hash", NFTA_HASH_DREG},	{"numgen", NFTA_NG_DREG},     {"osf", NFTA_OSF_DREG},
+	{"tunnel", NFTA_TUNNEL_DREG},	{"xfrm", NFTA_XFRM_DREG},     {"immediate", NFTA_IMMEDIATE_DREG},
+};
+
+static void write_register(struct flow *f, uint32_t reg, enum content content)
+{
+	unsigned slot = slot_of(reg), n = reg < NFT_REG32_00 ? 4 : 1;
+
+	for (unsigned i = slot; i < slot + n && i < SLOTS; i++) {
+		f->slot[i] = OTHER;
+		f->immediate[i] = NULL;
+	}
+	f->slot[slot] = content;
+}
+
+static void note_value(struct flow *f, const struct nlattr *nest, bool big_endian)
+{
+	struct nft_copy *c = f->copy;
+	const struct nlattr *a;
+
+	if (!nest)
+		return;
+	netlink_each(a, (const struct nlattr *)mnl_attr_get_payload(nest),
+		     mnl_attr_get_payload_len(nest))
+		if (mnl_attr_get_type(a) == NFTA_DATA_VALUE && c->nlinks < ARRAY_SIZE(c->links)) {
+			c->links_big_endian[c->nlinks] = big_endian;
+			c->links[c->nlinks++] = a;
+		}
+}
+
+/* What meta, payload and fib load: an interface index, the transport protocol, or something else. */
+static enum content loaded(const struct flow *f, const char *name, const struct nlattr *const *tb)
+{
+	uint32_t key = netlink_u32(tb[NFTA_META_KEY]);
+
+	if (!strcmp(name, "meta")) {
+		if (key == NFT_META_IIF || key == NFT_META_OIF || key == NFT_META_SDIF)
+			return LINK;
+		return key == NFT_META_L4PROTO ? PROTOCOL : OTHER;
+	}
+	if (!strcmp(name, "fib"))
+		return netlink_u32(tb[NFTA_FIB_RESULT]) == NFT_FIB_RESULT_OIF &&
+				       !(netlink_u32(tb[NFTA_FIB_FLAGS]) & NFTA_FIB_F_PRESENT)
+			       ? LINK
+			       : OTHER;
+	if (!strcmp(name, "payload")) {
+		uint32_t base = netlink_u32(tb[NFTA_PAYLOAD_BASE]);
+		uint32_t offset = netlink_u32(tb[NFTA_PAYLOAD_OFFSET]);
+
+		if (base == NFT_PAYLOAD_NETWORK_HEADER &&
+		    ((f->copy->family == NFPROTO_IPV4 && offset == 9) ||
+		     (f->copy->family == NFPROTO_IPV6 && offset == 6)))
+			return PROTOCOL;
+		if (base == NFT_PAYLOAD_LL_HEADER && f->copy->family == NFPROTO_BRIDGE && offset == 12)
+			return PROTOCOL;
+	}
+	return OTHER;
+}
+
+/* The kernel takes a bridge's protocol as the two bytes in the order of the header. */
+static void note_protocol(struct flow *f, const struct nlattr *const *tb)
+{
+	const struct nlattr *nest = tb[NFTA_CMP_DATA], *a;
+	struct nft_copy *c = f->copy;
+
+	if (c->compat >= 0 || !nest)
+		return;
+	netlink_each(a, (const struct nlattr *)mnl_attr_get_payload(nest),
+		     mnl_attr_get_payload_len(nest)) {
+		const uint8_t *value = mnl_attr_get_payload(a);
+		uint16_t wide;
+
+		if (mnl_attr_get_payload_len(a) == 1) {
+			c->compat = *value;
+		} else if (mnl_attr_get_payload_len(a) == 2) {
+			memcpy(&wide, value, sizeof(wide));
+			c->compat = wide;
+		}
+	}
+	c->compat_inverted = netlink_u32(tb[NFTA_CMP_OP]) == NFT_CMP_NEQ;
+}
+
+static void compare(struct flow *f, const struct nlattr *const *tb)
+{
+	enum content content = f->slot[slot_of(netlink_u32(tb[NFTA_CMP_SREG]))];
+
+	if (content == PROTOCOL)
+		note_protocol(f, tb);
+	else if (content != OTHER)
+		note_value(f, tb[NFTA_CMP_DATA], content == LINK_BIG_ENDIAN);
+}
+
+static void range(struct flow *f, const struct nlattr *const *tb)
+{
+	enum content content = f->slot[slot_of(netlink_u32(tb[NFTA_RANGE_SREG]))];
+
+	if (content != LINK && content != LINK_BIG_ENDIAN)
+		return;
+	note_value(f, tb[NFTA_RANGE_FROM_DATA], content == LINK_BIG_ENDIAN);
+	note_value(f, tb[NFTA_RANGE_TO_DATA], content == LINK_BIG_ENDIAN);
+}
+
+static void send_to(struct flow *f, const struct nlattr *reg)
+{
+	const struct nlattr *value = reg ? f->immediate[slot_of(netlink_u32(reg))] : NULL;
+
+	note_value(f, value, false);
+}
+
+static void byteorder(struct flow *f, const struct nlattr *const *tb)
+{
+	enum content source = f->slot[slot_of(netlink_u32(tb[NFTA_BYTEORDER_SREG]))];
+
+	write_register(f, netlink_u32(tb[NFTA_BYTEORDER_DREG]),
+		       source == LINK ? LINK_BIG_ENDIAN : source == LINK_BIG_ENDIAN ? LINK : OTHER);
+}
+
+#define EXPRESSION_MAX 11
+
+static void step(struct flow *f, const char *name, const struct nlattr *const *tb)
+{
+	if (!strcmp(name, "cmp")) {
+		compare(f, tb);
+	} else if (!strcmp(name, "range")) {
+		range(f, tb);
+	} else if (!strcmp(name, "dup")) {
+		send_to(f, tb[NFTA_DUP_SREG_DEV]);
+	} else if (!strcmp(name, "fwd")) {
+		send_to(f, tb[NFTA_FWD_SREG_DEV]);
+	} else if (!strcmp(name, "byteorder")) {
+		byteorder(f, tb);
+	} else if (!strcmp(name, "match") || !strcmp(name, "target")) {
+		f->xt = true;
+	} else {
+		for (size_t i = 0; i < ARRAY_SIZE(writers); i++)
+			if (!strcmp(writers[i].name, name) && tb[writers[i].dreg]) {
+				uint32_t reg = netlink_u32(tb[writers[i].dreg]);
+
+				write_register(f, reg, loaded(f, name, tb));
+				if (!strcmp(name, "immediate"))
+					f->immediate[slot_of(reg)] = tb[NFTA_IMMEDIATE_DATA];
+			}
+	}
+}
+
+/* Calls fn for each expression of a rule with its name and attributes. */
+static void each_expression(const struct nlmsghdr *rule,
+			    void (*fn)(void *arg, const char *name, const struct nlattr *const *tb),
+			    void *arg)
+{
+	const struct nlattr *tb[NFTA_RULE_MAX + 1], *e;
+	size_t len;
+	const struct nlattr *first = netlink_first(rule, &len);
+
+	netlink_attributes(first, len, tb, NFTA_RULE_MAX);
+	if (!tb[NFTA_RULE_EXPRESSIONS])
+		return;
+	netlink_each(e, (const struct nlattr *)mnl_attr_get_payload(tb[NFTA_RULE_EXPRESSIONS]),
+		     mnl_attr_get_payload_len(tb[NFTA_RULE_EXPRESSIONS])) {
+		const struct nlattr *parts[NFTA_EXPR_MAX + 1], *data[EXPRESSION_MAX + 1] = {NULL};
+
+		netlink_attributes(mnl_attr_get_payload(e), mnl_attr_get_payload_len(e), parts,
+				   NFTA_EXPR_MAX);
+		if (parts[NFTA_EXPR_DATA])
+			netlink_attributes(mnl_attr_get_payload(parts[NFTA_EXPR_DATA]),
+					   mnl_attr_get_payload_len(parts[NFTA_EXPR_DATA]), data,
+					   EXPRESSION_MAX);
+		fn(arg, netlink_str(parts[NFTA_EXPR_NAME]), data);
+	}
+}
+
+static void step_of(void *arg, const char *name, const struct nlattr *const *tb)
+{
+	step(arg, name, tb);
+}
+
+void nft_rule_flow(struct nft_copy *c, const struct nlmsghdr *rule)
+{
+	struct flow f = {.copy = c};
+
+	each_expression(rule, step_of, &f);
+	if (!f.xt)
+		c->compat = -1;
+}
+
+struct named {
+	void (*fn)(const char *name, void *arg);
+	void *arg;
+};
+
+static void jump_of(void *arg, const char *name, const struct nlattr *const *tb)
+{
+	struct named *named = arg;
+	const struct nlattr *data[NFTA_DATA_MAX + 1], *verdict[NFTA_VERDICT_MAX + 1];
+
+	if (strcmp(name, "immediate") || !tb[NFTA_IMMEDIATE_DATA])
+		return;
+	netlink_attributes(mnl_attr_get_payload(tb[NFTA_IMMEDIATE_DATA]),
+			   mnl_attr_get_payload_len(tb[NFTA_IMMEDIATE_DATA]), data, NFTA_DATA_MAX);
+	if (!data[NFTA_DATA_VERDICT])
+		return;
+	netlink_attributes(mnl_attr_get_payload(data[NFTA_DATA_VERDICT]),
+			   mnl_attr_get_payload_len(data[NFTA_DATA_VERDICT]), verdict,
+			   NFTA_VERDICT_MAX);
+	if (verdict[NFTA_VERDICT_CHAIN])
+		named->fn(netlink_str(verdict[NFTA_VERDICT_CHAIN]), named->arg);
+}
+
+void nft_rule_jumps(const struct nlmsghdr *nlh, void (*fn)(const char *chain, void *arg), void *arg)
+{
+	struct named named = {fn, arg};
+
+	each_expression(nlh, jump_of, &named);
+}
+
+static void update_of(void *arg, const char *name, const struct nlattr *const *tb)
+{
+	struct named *named = arg;
+
+	if (!strcmp(name, "dynset"))
+		named->fn(netlink_str(tb[NFTA_DYNSET_SET_NAME]), named->arg);
+}
+
+void nft_rule_updates(const struct nlmsghdr *nlh, void (*fn)(const char *set, void *arg), void *arg)
+{
+	struct named named = {fn, arg};
+
+	each_expression(nlh, update_of, &named);
+}
