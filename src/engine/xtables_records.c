@@ -214,7 +214,8 @@ static void digest_chain(struct xt_digest *d, const struct xt_chain *c)
 	struct buf *b = &d->canonical;
 	bool builtin = c->record.flags & XT_CHAIN_BUILTIN;
 
-	d->chain = c->name;
+	/* not the record's own name: that may move */
+	d->chain = d->names[d->table->counts.chains];
 	d->position = 0;
 	d->table->counts.chains++;
 	strlist_add(&d->table->chains, c->name);
