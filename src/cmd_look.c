@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static int no_arguments(struct context *c, int argc, char **argv)
 {
@@ -377,7 +378,9 @@ struct look {
 static const char *text_state(const struct look *l, const char *path)
 {
 	const struct manifest_text *t = manifest_text(&l->current, path);
-	int r = l->c->store.dir ? store_text_untouched(&l->c->store, &l->current, path) : 0;
+	cleanup_free char *real = str_printf("%s%s", l->c->opt.root, path);
+	int r = l->c->store.dir ? store_text_untouched(&l->c->store, &l->current, path)
+				: access(real, F_OK) != 0;
 
 	if (r == -ENOENT)
 		return "missing";
