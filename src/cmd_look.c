@@ -138,10 +138,10 @@ static void print_row(const struct manifest *m, unsigned current)
 
 	for (size_t i = 0; i < m->tags.n; i++)
 		buf_printf(&tags, "%s%s", i ? "," : "", m->tags.s[i]);
-	printf("%c%4u  %s  %-12s %6u rules %7u elements  %s%s%s%s\n",
+	printf("%c%4u  %s  %-12s %6u rules %7u elements  %s%s%s%s%s\n",
 	       m->id == current ? '@' : ' ', m->id, time_text(m->created), m->user ? m->user : "?",
 	       sum.rules, sum.elements, m->automatic ? "(automatic) " : "", tags.len ? "[" : "",
-	       buf_str(&tags), tags.len ? "] " : "");
+	       buf_str(&tags), tags.len ? "] " : "", m->message ? m->message : "");
 }
 
 int cmd_list(struct context *c, int argc, char **argv)

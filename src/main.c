@@ -244,6 +244,7 @@ int main(int argc, char **argv)
 	}
 	argc -= optind;
 	argv += optind;
+	optind = 0; /* getopt begins anew */
 	if (argc > 1 && !strcmp(argv[1], "--help")) {
 		printf("usage: fwsnap %s %s\n%s\n", c.command->name, c.command->arguments,
 		       c.command->help);
