@@ -170,17 +170,17 @@ static void begin_and_copy(struct history *h)
 /* Runs fn in a child that ends at the fault point; its status. stderr goes to `out`. */
 static int child(struct history *h, int (*fn)(struct store *s), const char *fault, const char *out)
 {
+	cleanup_free char *path = str_printf("%s/%s", h->root, out);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), status;
 	pid_t pid = fork();
-	int status;
 
 	if (!pid) {
-		cleanup_free char *path = str_printf("%s/%s", h->root, out);
-		int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
+		free(path); /* the child never leaves this function */
 		dup2(fd, STDERR_FILENO);
 		setenv("FWSNAP_FAULT", fault, 1);
 		_exit(fn(&h->store) < 0 ? 1 : 0);
 	}
+	close(fd);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status);
@@ -616,7 +616,7 @@ static void a_full_disk_loses_nothing(void **state)
 
 		if (unshare(CLONE_NEWNS) < 0)
 			_exit(77);
-		if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0)
 			_exit(1);
 		/* more and more room, until it is enough */
 		while (r == 1 && pages < 64)
