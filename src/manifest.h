@@ -2,9 +2,9 @@
 /*
  * manifest - the first entry of a snapshot: its story and its table of contents
  *
- * "key: value" lines in UTF-8, ended by newline, in this order; a key that does not
- * apply is left out, unknown keys are kept out of the way (ignored) by readers
- * of the same format. Control characters, newline and backslash inside a value are written \n, \\, \xHH.
+ * "key: value" lines in UTF-8, ended by newline, in this order, `format` first in any case; a key
+ * that does not apply is left out, one that readers of the same format do not know is ignored.
+ * Newline, backslash and other control characters inside a value are written \n, \\, \xHH.
  * fwsnap-snapshot(5) is the reference.
  *
  *   format: 1
@@ -18,11 +18,16 @@
  *   programs: "nft 1.0.6" and the like, a line each
  *   ruleset: DIGEST of all that counts
  *   table: ENGINE FAMILY fixed=DIGEST dynamic=DIGEST chains=N rules=N sets=N elements=N objects=N
- *          size=N empty=0|1 proof=iptables|ip6tables|nftables|ipset|exact type=TYPE name=NAME   (a line each)
+ *          size=N empty=0|1 proof=none|iptables|ip6tables|nftables|ipset|exact [type=TYPE] name=NAME
+ *          (a line each; ENGINE ipset | nft | xtables; FAMILY "-": of none)
  *   link: INDEX NAME             set: INDEX written=0|1 NAME       (a line each)
  *   order: LINE                  owned: FAMILY NAME
  *   part: DIGEST SIZE NAME       (a line each, in archive order)
  *   text: STATE DIGEST SIZE PATH (a line each; STATE written | left | absent, see store.h)
+ *
+ * Limits (-EBADMSG beyond): 99,999 tables, links, parts and owned tables, 65,535 sets, 1,000 tags and
+ * programs, 64 texts; names of at most 255 bytes (links 15, sets 31, tags 64, parts 100), texts 4096,
+ * other values 64 KiB.
  */
 #ifndef FWSNAP_MANIFEST_H
 #define FWSNAP_MANIFEST_H
@@ -32,9 +37,12 @@
 
 #define MANIFEST_FORMAT 1
 
+/* By enum engine_id, as `table` lines and the names of exact parts have them. */
+extern const char *const manifest_engines[ENGINE_COUNT];
+
 /* How a table's text was proved. */
 enum proof { PROOF_NONE, PROOF_IPTABLES, PROOF_IP6TABLES, PROOF_NFT, PROOF_IPSET, PROOF_EXACT };
-/* "iptables", ..., "exact"; "none". */
+/* "iptables", "ip6tables", "nftables", "ipset", "exact"; "none". */
 const char *proof_name(enum proof p);
 
 struct manifest_part {
@@ -79,9 +87,14 @@ void manifest_format(const struct manifest *m, struct buf *out);
  * Parses n bytes into a zeroed m. 0; -EBADMSG (damaged; *line, if not NULL, is
  * the line's number from 1); -ENOTSUP: a newer format (m->format says which).
  * On error m is released but for format. Hostile input is expected: every number is bounded,
- * every name checked (fewer than 100,000 tables, names at most 255 bytes without NUL).
+ * every name checked, no table is there twice.
  */
 must_check int manifest_parse(struct manifest *m, const void *data, size_t n, unsigned *line);
+/*
+ * Appends the text form `text` with one tag line more (add), or without that tag. All else stays as it
+ * is, keys that this version does not know too.
+ */
+void manifest_retag(const struct buf *text, const char *tag, bool add, struct buf *out);
 /* The text record of a path, or NULL. */
 const struct manifest_text *manifest_text(const struct manifest *m, const char *path);
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * text_program - the distribution's programs that list and load text (for text*.c only)
+ *
+ * Nothing is logged here: what a program says comes back in `why`, one line in our
+ * form ("line 7: unknown option ..."), for whoever knows what the text was for.
+ */
+#ifndef FWSNAP_TEXT_PROGRAM_H
+#define FWSNAP_TEXT_PROGRAM_H
+
+#include "text.h"
+
+/* One way to write a table as text. */
+struct text_way {
+	enum text_kind kind;
+	enum text_variant variant; /* of iptables and ip6tables */
+	const char *option;        /* further option for `nft list`; NULL: none */
+};
+
+/* The programs of a way: NULL-terminated argv of the one that loads; the name of the one that lists. */
+const char *const *text_loader(enum text_kind kind, enum text_variant variant);
+const char *text_lister(enum text_kind kind, enum text_variant variant);
+
+/*
+ * Appends the listing of one table of the scratch to out, without what changes from
+ * one listing to the next (time stamps; counters unless wanted). 0, or -errno with `why`.
+ */
+must_check int text_list(struct scratch *s, const struct table *t, const struct text_way *w,
+			 bool counters, struct buf *out, struct buf *why);
+
+/* Loads text into the scratch. 0; -EINVAL: refused, with `why`; other -errno: it could not be run, with `why`. */
+must_check int text_feed(struct scratch *s, enum text_kind kind, enum text_variant variant,
+			 const struct buf *text, struct buf *why);
+
+/*
+ * The lines that a text begins with, and what must stand before the listing of a
+ * table so that a second load does not double it.
+ */
+void text_put_head(struct buf *out, enum text_kind kind, enum text_variant variant, bool counters);
+void text_put_table(struct buf *out, enum text_kind kind, const struct table *t,
+		    const struct buf *listing);
+
+#endif
