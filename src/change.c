@@ -205,7 +205,7 @@ enum change_result change_run(struct ruleset *live, struct ruleset *target, unsi
 	if (r == -ERESTART && !sent)
 		return CHANGE_STALE;
 	if (r && !sent)
-		return CHANGE_REFUSED;
+		return r == -EBUSY ? CHANGE_BUSY : CHANGE_REFUSED;
 	if (!r)
 		r = verify(target, lock_wait, &differences);
 	if (!r)

@@ -19,7 +19,7 @@ void texts_release(struct texts *t)
 {
 	for (size_t k = 0; k < TEXT_KINDS; k++)
 		buf_release(&t->content[k]);
-	for (size_t i = 0; i < t->n; i++)
+	for (size_t i = 0; t->reasons && i < t->n; i++)
 		free(t->reasons[i]);
 	free(t->reasons);
 	free(t->proofs);

@@ -34,10 +34,10 @@ static int take_lock(unsigned wait)
 	int fd = lock_take_xtables(wait);
 
 	if (fd == -EAGAIN) {
-		log_error("another program has held /run/xtables.lock for %u seconds", wait);
-		return fd;
+		log_error("another program holds iptables' lock (waited %u s)", wait);
+		return -EBUSY;
 	}
-	return fd < 0 ? log_errno(fd, "cannot take /run/xtables.lock") : fd;
+	return fd < 0 ? log_errno(fd, "cannot take iptables' lock") : fd;
 }
 
 /* A chain in a kernel's table. */
@@ -216,8 +216,8 @@ static int capture_table(struct ruleset *rs, const struct capture *c, const stru
 	free(rd.spans);
 	xt_digest_release(&rd.digest);
 	/* a set that is not known came after the sets were read */
-	if (r == -ENOENT)
-		r = -EAGAIN;
+	if (r == -ENOENT || r == -EAGAIN)
+		return -EAGAIN;
 	return r ? log_errno(r, "cannot read table 'legacy %s %s'", family_name(f->family), name)
 		 : 0;
 }

@@ -130,7 +130,7 @@ struct xt_digest {
 	struct ruleset *rs;
 	struct table *table;
 	const struct xt_family *family;
-	const char **names;  /* of chains by number, for jumps */
+	const char **names;  /* of chains by number; they outlive this */
 	const char *chain;   /* of the rules that follow */
 	uint32_t position;
 	struct buf canonical, sets;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/xtables.h"
+#include "engine/xtmatch.h"
 
 #include <errno.h>
 #include <linux/netfilter/xt_set.h>
@@ -214,7 +215,8 @@ static void digest_chain(struct xt_digest *d, const struct xt_chain *c)
 	struct buf *b = &d->canonical;
 	bool builtin = c->record.flags & XT_CHAIN_BUILTIN;
 
-	d->chain = c->name;
+	/* not the record's own name: that may move */
+	d->chain = d->names[d->table->counts.chains];
 	d->position = 0;
 	d->table->counts.chains++;
 	strlist_add(&d->table->chains, c->name);
@@ -249,6 +251,13 @@ static void canonical_entry(const struct xt_family *f, void *entry, uint16_t fla
 	memset(xt_entry_counters(f, entry), 0, sizeof(struct xt_counters));
 	if (flags & XT_RULE_JUMP)
 		xt_standard(f, entry)->verdict = 0;
+	for (size_t at = f->size; at < xt_target_offset(f, entry);) {
+		struct xt_entry_match *m = (void *)((char *)entry + at);
+
+		xtmatch_canonical(f->family, m->u.user.name, m->u.user.revision, m->data,
+				  m->u.user.match_size - sizeof(*m));
+		at += m->u.user.match_size;
+	}
 }
 
 /* The entry comes first: it has to be aligned. */
