@@ -18,8 +18,6 @@ int next_option(const struct context *c, int argc, char **argv, const char *lett
 	int o;
 
 	opterr = 0;
-	if (optind > argc)
-		optind = 0;
 	o = getopt_long(argc, argv, letters, options, NULL);
 	if (o == '?')
 		usage_error(c, "unknown option or missing value: '%s'", argv[optind - 1]);

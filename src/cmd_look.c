@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static int no_arguments(struct context *c, int argc, char **argv)
 {
@@ -137,10 +138,10 @@ static void print_row(const struct manifest *m, unsigned current)
 
 	for (size_t i = 0; i < m->tags.n; i++)
 		buf_printf(&tags, "%s%s", i ? "," : "", m->tags.s[i]);
-	printf("%c%4u  %s  %-12s %6u rules %7u elements  %s%s%s%s\n",
+	printf("%c%4u  %s  %-12s %6u rules %7u elements  %s%s%s%s%s\n",
 	       m->id == current ? '@' : ' ', m->id, time_text(m->created), m->user ? m->user : "?",
 	       sum.rules, sum.elements, m->automatic ? "(automatic) " : "", tags.len ? "[" : "",
-	       buf_str(&tags), tags.len ? "] " : "");
+	       buf_str(&tags), tags.len ? "] " : "", m->message ? m->message : "");
 }
 
 int cmd_list(struct context *c, int argc, char **argv)
@@ -377,7 +378,9 @@ struct look {
 static const char *text_state(const struct look *l, const char *path)
 {
 	const struct manifest_text *t = manifest_text(&l->current, path);
-	int r = l->c->store.dir ? store_text_untouched(&l->c->store, &l->current, path) : 0;
+	cleanup_free char *real = str_printf("%s%s", l->c->opt.root, path);
+	int r = l->c->store.dir ? store_text_untouched(&l->c->store, &l->current, path)
+				: access(real, F_OK) != 0;
 
 	if (r == -ENOENT)
 		return "missing";

@@ -186,16 +186,91 @@ static int import_snapshot(struct importing *s, int fd)
 	if (!r && more < 0)
 		r = log_errno(more, "cannot read '%s'", s->file);
 	if (!r) {
-		struct manifest *n = &s->snapshot.manifest;
-		struct manifest_part *parts = n->parts;
-		size_t nparts = n->nparts;
-		unsigned format = n->format;
+		struct manifest *n = &s->snapshot.manifest, old = m;
 
-		free(m.texts);
+		/* the parts are those written here, all else is the other's */
+		m.parts = n->parts;
+		m.nparts = n->nparts;
+		n->parts = old.parts;
+		n->nparts = old.nparts;
+		old = *n;
 		*n = m;
-		n->format = format;
-		n->parts = parts;
-		n->nparts = nparts;
+		m = old;
+		manifest_leave_home(n);
 	}
+	manifest_release(&m);
 	return r;
+}
+
+static int import_text(struct importing *s, const struct buf *text)
+{
+	struct manifest *m = &s->snapshot.manifest;
+	struct scratch scratch = SCRATCH_INIT;
+	int r = s->type >= 0 ? s->type : text_guess(text, s->file);
+
+	if (r < 0) {
+		log_error("'%s' is neither a snapshot nor rules that iptables, nft or ipset wrote",
+			  s->file);
+		return r;
+	}
+	s->type = r;
+	r = scratch_open(&scratch, NULL);
+	if (!r)
+		r = text_load(&scratch, s->type, text_variant_of(text), text, s->file);
+	if (!r)
+		r = scratch_capture(&scratch, &m->rs, true);
+	scratch_close(&scratch);
+	if (!r)
+		r = add_records(&s->snapshot, &m->rs);
+	if (!r)
+		r = snapshot_add_part(&s->snapshot, text_formats[s->type].part, text->data,
+				      text->len);
+	story_fill(m, s->message);
+	return r;
+}
+
+/* gzip's magic tells a snapshot from a text. */
+static bool is_snapshot(const struct buf *content)
+{
+	return content->len > 2 && content->data[0] == 0x1f && content->data[1] == 0x8b;
+}
+
+static int import_file(struct importing *s)
+{
+	cleanup_close int fd = file_open(s->file);
+	cleanup_buf struct buf content = BUF_INIT;
+	struct manifest *m = &s->snapshot.manifest;
+	int r = fd < 0 ? fd : file_read_fd(fd, ARCHIVE_ENTRY_LIMIT, &content);
+
+	if (r < 0)
+		return log_errno(r, "cannot read '%s'", s->file);
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return log_errno(-errno, "cannot read '%s'", s->file);
+	r = is_snapshot(&content) ? import_snapshot(s, fd) : import_text(s, &content);
+	if (!r && s->message) {
+		free(m->message);
+		m->message = str_dup(s->message);
+	}
+	if (!r && s->tag)
+		strlist_add(&m->tags, s->tag);
+	return r;
+}
+
+int cmd_import(struct context *c, int argc, char **argv)
+{
+	struct importing s = {.c = c};
+	int r = parse_import(&s, argc, argv);
+
+	if (r)
+		return r;
+	r = snapshot_new_open(&s.snapshot, &c->store);
+	if (!r)
+		r = import_file(&s);
+	if (!r)
+		r = store_commit(&s.snapshot, NULL, 0, false);
+	if (!r)
+		log_note("imported '%s' as snapshot %u; 'fwsnap restore %u' loads it", s.file,
+			 s.snapshot.manifest.id, s.snapshot.manifest.id);
+	snapshot_new_cancel(&s.snapshot);
+	return exit_status(r);
 }

@@ -135,8 +135,8 @@ static int take_lock(struct context *c)
 
 static int open_store(struct context *c)
 {
-	cleanup_free char *dir = str_printf("%s%s", c->opt.root, c->config.store);
-	int r = store_open(&c->store, dir, c->opt.root, c->command->needs & NEEDS_CREATE);
+	int r = store_open(&c->store, c->config.store, c->opt.root,
+			   c->command->needs & NEEDS_CREATE);
 
 	if (r == -ENOENT)
 		return 0;
@@ -244,6 +244,7 @@ int main(int argc, char **argv)
 	}
 	argc -= optind;
 	argv += optind;
+	optind = 0; /* getopt begins anew */
 	if (argc > 1 && !strcmp(argv[1], "--help")) {
 		printf("usage: fwsnap %s %s\n%s\n", c.command->name, c.command->arguments,
 		       c.command->help);

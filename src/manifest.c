@@ -51,17 +51,25 @@ void manifest_release(struct manifest *m)
 	free(m->user);
 	free(m->from);
 	free(m->message);
-	strlist_release(&m->tags);
 	strlist_release(&m->programs);
 	ruleset_release(&m->rs);
 	free(m->proofs);
 	for (size_t i = 0; i < m->nparts; i++)
 		free(m->parts[i].name);
 	free(m->parts);
+	manifest_leave_home(m);
+	*m = (struct manifest){0};
+}
+
+void manifest_leave_home(struct manifest *m)
+{
+	strlist_release(&m->tags);
 	for (size_t i = 0; i < m->ntexts; i++)
 		free(m->texts[i].path);
 	free(m->texts);
-	*m = (struct manifest){0};
+	m->texts = NULL;
+	m->ntexts = 0;
+	m->id = 0;
 }
 
 const struct manifest_text *manifest_text(const struct manifest *m, const char *path)

@@ -81,6 +81,8 @@ struct manifest {
 
 /* Frees all, makes it zero. */
 void manifest_release(struct manifest *m);
+/* Drops what holds only in the history it came from: id, tags, texts. */
+void manifest_leave_home(struct manifest *m);
 /* Appends the text form. */
 void manifest_format(const struct manifest *m, struct buf *out);
 /*

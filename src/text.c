@@ -177,3 +177,13 @@ int text_guess(const struct buf *text, const char *name)
 		return TEXT_IPSET;
 	return line_is_nft(line) || script_is_nft(all) ? TEXT_NFT : -EINVAL;
 }
+
+enum text_variant text_variant_of(const struct buf *text)
+{
+	static const char legacy[] = "-legacy-restore";
+
+	return text->len && memmem(text->data, text->len < 512 ? text->len : 512, legacy,
+				   strlen(legacy))
+		       ? VARIANT_LEGACY
+		       : VARIANT_NFT;
+}

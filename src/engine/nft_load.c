@@ -277,21 +277,35 @@ static int put_one(struct batch *b, const struct loading *l, const struct nlmsgh
 	return r;
 }
 
-/* A chain to be made, and when: of those with equal priority the last one made is asked first. */
+/* A chain to be made. Of those with equal priority the last one made is asked first. */
 struct making {
 	const struct loading *loading;
 	const struct nlmsghdr *nlh;
 	size_t rank; /* place from the end of its line in ruleset.order, 0: does not matter */
-	size_t sequence;
 };
 
 static int compare_making(const void *a, const void *b)
 {
 	const struct making *x = a, *y = b;
 
-	if (x->rank != y->rank)
-		return x->rank < y->rank ? -1 : 1;
-	return x->sequence < y->sequence ? -1 : 1;
+	return x->rank < y->rank ? -1 : x->rank > y->rank;
+}
+
+/* The chains whose order matters share out their own places among themselves; the rest stay. */
+static void sort_makings(struct making *m, size_t n)
+{
+	struct making *ranked = NULL;
+	size_t nranked = 0, next = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (m[i].rank)
+			*(struct making *)array_grow(&ranked, &nranked, sizeof(*ranked)) = m[i];
+	if (nranked)
+		qsort(ranked, nranked, sizeof(*ranked), compare_making);
+	for (size_t i = 0; i < n; i++)
+		if (m[i].rank)
+			m[i] = ranked[next++];
+	free(ranked);
 }
 
 /* Chains of ruleset.order, "FAMILY TABLE CHAIN", from the last line's last one to the first. */
@@ -349,10 +363,9 @@ static int put_chains(struct batch *b, const struct loading *l, size_t n)
 			if (nft_type(nlh) != NFT_MSG_NEWCHAIN)
 				continue;
 			m = array_grow(&makings, &nmakings, sizeof(*makings));
-			*m = (struct making){&l[i], nlh, rank_of(&order, l[i].table, nlh), nmakings};
+			*m = (struct making){&l[i], nlh, rank_of(&order, l[i].table, nlh)};
 		}
-	if (nmakings)
-		qsort(makings, nmakings, sizeof(*makings), compare_making);
+	sort_makings(makings, nmakings);
 	for (size_t i = 0; i < nmakings && !r; i++)
 		r = put_one(b, makings[i].loading, makings[i].nlh);
 	free(makings);
