@@ -246,14 +246,33 @@ static int clear_temporaries(struct ipset_kernel *k)
 	return 0;
 }
 
+static bool is_list(const struct step *s)
+{
+	return s->new && s->new->type && !strcmp(s->new->type, "list:set");
+}
+
+/* Lists, or all others: a set that a new list already holds could not go. */
+static int do_some(struct ipset_kernel *k, struct work *works, size_t n, bool lists)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < n; i++)
+		if (is_list(works[i].step) == lists)
+			r = stage(k, &works[i]);
+	for (size_t i = 0; !r && i < n; i++)
+		if (is_list(works[i].step) == lists)
+			r = put_in_place(k, &works[i]);
+	return r;
+}
+
 static int do_steps(struct ipset_kernel *k, struct work *works, size_t n)
 {
 	int r = clear_temporaries(k);
 
-	for (size_t i = 0; !r && i < n; i++)
-		r = stage(k, &works[i]);
-	for (size_t i = 0; !r && i < n; i++)
-		r = put_in_place(k, &works[i]);
+	if (!r)
+		r = do_some(k, works, n, false);
+	if (!r)
+		r = do_some(k, works, n, true);
 	if (!r)
 		return 0;
 	for (size_t i = n; i-- > 0;)
