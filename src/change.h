@@ -16,6 +16,7 @@ enum change_result {
 	CHANGE_DONE,     /* it is the target, verified */
 	CHANGE_NOTHING,  /* it was the target already; nothing was sent */
 	CHANGE_REFUSED,  /* it is as it was: nothing was changed */
+	CHANGE_BUSY,     /* likewise: a lock was not to be had in time */
 	CHANGE_STALE,    /* it is as it was, but no longer `live`: somebody else was quicker (not logged) */
 	CHANGE_UNDONE,   /* a part failed; the old rules are back, verified */
 	CHANGE_LOST,     /* a part failed and the old rules are not wholly back (logged what differs) */

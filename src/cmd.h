@@ -31,17 +31,16 @@ struct options {
 /* What main prepares for a command, as its row needs. */
 struct context {
 	struct options opt;
+	const struct command *command;
 	struct config config;
 	struct store store; /* dir NULL where there is none yet */
-	struct netns_id netns;
 	int lock;           /* -1: not held */
 };
 
 enum needs {
-	NEEDS_ROOT = 1,   /* CAP_NET_ADMIN: it looks into the kernel */
+	NEEDS_ADMIN = 1,  /* CAP_NET_ADMIN: it looks into the kernel */
 	NEEDS_LOCK = 2,   /* it changes something: lock, and store_recover first */
-	NEEDS_STORE = 4,  /* the store is opened; absent: the command says so */
-	NEEDS_CREATE = 8, /* the store is made if absent */
+	NEEDS_CREATE = 4, /* the store is made if absent */
 };
 
 struct command {
@@ -65,9 +64,48 @@ int cmd_prune(struct context *c, int argc, char **argv);
 int cmd_export(struct context *c, int argc, char **argv);
 int cmd_import(struct context *c, int argc, char **argv);
 
-/* Exit status for a negative errno of a lower layer that has been logged. */
+/* Exit status for what a lower layer returned and logged: 0 or -errno. */
 int exit_status(int r);
 /* "fwsnap COMMAND: TEXT" and the usage line on stderr; returns EXIT_USAGE. */
-int usage_error(const struct command *cmd, const char *format, ...) printf_like(2, 3);
+int usage_error(const struct context *c, const char *format, ...) printf_like(2, 3);
+
+/*
+ * getopt_long for a command's arguments: -1 at their end; '?' after a usage error, which it has
+ * printed. Anything else is the option's value.
+ */
+struct option;
+int next_option(const struct context *c, int argc, char **argv, const char *letters,
+		const struct option *options);
+
+/* Whether there is any history; if not, says so. */
+bool have_store(const struct context *c);
+
+/* A ruleset that a command names: REF, or `live`, or `text` (the text files, loaded in a scratch). */
+struct named {
+	char *label;              /* "snapshot 42", "live", "text" */
+	unsigned id;              /* 0: not from the store */
+	struct manifest manifest; /* rs is the ruleset; the rest is there if id is not 0 */
+};
+/* records: with them. 0 or -errno (logged). Caller: named_release. */
+must_check int named_load(struct context *c, const char *ref, bool records, struct named *n);
+void named_release(struct named *n);
+/* The ruleset of a snapshot's texts, loaded by their programs in a scratch. 0 or -errno (logged). */
+must_check int snapshot_text_ruleset(struct context *c, unsigned id, struct ruleset *rs);
+
+/* Fills created, host, kernel, machine, user, from and message of a new snapshot's manifest. */
+void story_fill(struct manifest *m, const char *message);
+/* Adds the records of all tables to a new snapshot. 0 or -errno (logged). */
+must_check int add_records(struct snapshot_new *n, const struct ruleset *rs);
+/* "2026-11-23 21:06:26" in local time; static storage. */
+const char *time_text(int64_t seconds);
+
+/*
+ * Stores rs (with records) as an automatic snapshot if no snapshot has its like and it enforces
+ * anything. 0 or -errno (logged).
+ */
+must_check int keep_live(struct context *c, struct ruleset *rs);
+
+/* Names chains that look like other programs' in one line; returns how many there are. */
+size_t remark_foreign(const struct ruleset *rs, const char *remark);
 
 #endif

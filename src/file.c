@@ -351,9 +351,12 @@ int file_remove(const char *path)
 
 	if (folder < 0)
 		return folder == -ENOENT ? 0 : folder;
+	/* on a read-only file system even what is absent cannot be removed */
+	if (faccessat(folder, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
 	fault_point("unlink");
 	if (unlinkat(folder, name, 0) < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return -errno;
 	fault_point("unlinked");
 	return folder_sync(folder);
 }

@@ -66,6 +66,39 @@ void ruleset_release(struct ruleset *rs)
 	*rs = (struct ruleset){0};
 }
 
+static void *array_copy(const void *items, size_t n, size_t size)
+{
+	void *copy = NULL;
+	size_t made = 0;
+
+	for (size_t i = 0; i < n; i++)
+		memcpy(array_grow(&copy, &made, size), (const char *)items + i * size, size);
+	return copy;
+}
+
+void ruleset_outline(const struct ruleset *rs, struct ruleset *out)
+{
+	*out = *rs;
+	out->tables = array_copy(rs->tables, rs->ntables, sizeof(*rs->tables));
+	out->links = array_copy(rs->links, rs->nlinks, sizeof(*rs->links));
+	out->sets = array_copy(rs->sets, rs->nsets, sizeof(*rs->sets));
+	out->order = (struct buf)BUF_INIT;
+	buf_add(&out->order, rs->order.data, rs->order.len);
+	out->owned = (struct strlist){NULL, 0};
+	for (size_t i = 0; i < rs->owned.n; i++)
+		strlist_add(&out->owned, rs->owned.s[i]);
+	for (size_t i = 0; i < out->ntables; i++) {
+		struct table *t = &out->tables[i];
+
+		t->name = str_dup(t->name);
+		t->type = t->type ? str_dup(t->type) : NULL;
+		t->records = (struct buf)BUF_INIT;
+		t->chains = (struct strlist){NULL, 0};
+		for (size_t j = 0; j < rs->tables[i].chains.n; j++)
+			strlist_add(&t->chains, rs->tables[i].chains.s[j]);
+	}
+}
+
 struct table *ruleset_add(struct ruleset *rs, enum engine_id engine, uint8_t family,
 			  const char *name)
 {

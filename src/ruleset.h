@@ -95,6 +95,9 @@ struct ruleset {
 /* A zeroed ruleset is an empty one. */
 void ruleset_release(struct ruleset *rs);
 
+/* Copies all but the records into a zeroed `out`. */
+void ruleset_outline(const struct ruleset *rs, struct ruleset *out);
+
 /* Appends a zeroed table with this identity and returns it (valid until the next append). */
 struct table *ruleset_add(struct ruleset *rs, enum engine_id engine, uint8_t family,
 			  const char *name);

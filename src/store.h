@@ -28,7 +28,10 @@ struct store {
 	const char *root; /* prefix for text paths: "" or DIR of --root; borrowed */
 };
 
-/* create: makes the folders. Without: -ENOENT (not logged) where there is no store. */
+/*
+ * dir is as configured: the store is at root + dir. create: makes the folders (0700). Without: -ENOENT
+ * (not logged) where there is no store. A store of another user, or a link in its place, is refused.
+ */
 must_check int store_open(struct store *s, const char *dir, const char *root, bool create);
 void store_close(struct store *s);
 
@@ -58,7 +61,10 @@ must_check int store_part(struct store *s, unsigned id, const char *name, struct
 /* Reads everything and checks every digest, size and the manifest's own table of contents. */
 must_check int store_verify(struct store *s, unsigned id);
 
-/* The same of a file that need not be in the store (import): fd at its start, name for messages. */
+/*
+ * Manifest and records of a file that need not be in the store (import), all of it read and checked:
+ * fd at its start, name for messages.
+ */
 must_check int snapshot_read(int fd, const char *name, struct manifest *m);
 
 /* A snapshot that is being written. */
@@ -69,6 +75,8 @@ struct snapshot_new {
 	struct manifest manifest; /* the caller fills all but format, id, parts, texts */
 	unsigned pieces;     /* exact parts so far */
 };
+
+/* Sets manifest.created to now, format to that of this version. */
 
 must_check int snapshot_new_open(struct snapshot_new *n, struct store *s);
 /*
@@ -92,25 +100,26 @@ struct store_text {
  * Stores the snapshot and puts the texts in place as one transaction:
  *   what would be replaced or removed and was edited by hand, or not written by fwsnap, is
  *     kept as part "replaced/PATH" and named (log_note) before it goes;
- *   snapshot and texts are written as temporaries and fsynced; the intent file names them;
- *   the snapshot gets its name; `current` flips (the commit point); the texts are renamed;
- *   the intent is removed.
- * With current == false (automatic snapshots, import) only the snapshot is stored, no text, `current` stays.
+ *   the intent file (intent.h) names what will be done; snapshot and texts are written as
+ *     temporaries and fsynced; the snapshot gets its name; `current` flips (the commit point);
+ *     the texts are renamed or removed; the intent is removed.
+ * A text that is there already, byte for byte, is not written again. With current == false (automatic snapshots, import) only the snapshot is stored, no text, `current` stays.
  * On error nothing has changed. In both cases n is released; n->manifest.id is set on success.
  */
 must_check int store_commit(struct snapshot_new *n, const struct store_text *texts, size_t ntexts,
 			    bool current);
 /*
  * Finishes or takes back a commit that was cut off, and removes leftover temporaries (also beside the
- * text paths that the intent names). Every command that holds the lock begins with it.
- * Returns 1 if a save was finished (noted), 0 otherwise.
+ * text paths that the intent names). A text that was edited meanwhile is left as it is (warned).
+ * Every command that holds the lock begins with it. Returns 1 if a save was finished (noted), 0 otherwise.
  */
 must_check int store_recover(struct store *s);
 
 /*
  * Whether the file at a text path is as the current version left it: 1 as left, 0 edited by
  * hand or never written by fwsnap, -ENOENT: absent now though it was written. m: manifest of the current
- * version, NULL if none. A path where nothing is and nothing was counts as 1.
+ * version, NULL if none. A path where nothing is and nothing was counts as 1, and so does what
+ * a save that is not finished yet has found there.
  */
 must_check int store_text_untouched(struct store *s, const struct manifest *m, const char *path);
 

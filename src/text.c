@@ -19,7 +19,7 @@ void texts_release(struct texts *t)
 {
 	for (size_t k = 0; k < TEXT_KINDS; k++)
 		buf_release(&t->content[k]);
-	for (size_t i = 0; i < t->n; i++)
+	for (size_t i = 0; t->reasons && i < t->n; i++)
 		free(t->reasons[i]);
 	free(t->reasons);
 	free(t->proofs);
@@ -176,4 +176,14 @@ int text_guess(const struct buf *text, const char *name)
 	if (line_is_ipset(line))
 		return TEXT_IPSET;
 	return line_is_nft(line) || script_is_nft(all) ? TEXT_NFT : -EINVAL;
+}
+
+enum text_variant text_variant_of(const struct buf *text)
+{
+	static const char legacy[] = "-legacy-restore";
+
+	return text->len && memmem(text->data, text->len < 512 ? text->len : 512, legacy,
+				   strlen(legacy))
+		       ? VARIANT_LEGACY
+		       : VARIANT_NFT;
 }

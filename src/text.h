@@ -60,6 +60,9 @@ must_check int text_render(struct ruleset *rs, enum text_kind kind, struct buf *
 must_check int text_load(struct scratch *s, enum text_kind kind, enum text_variant variant,
 			 const struct buf *text, const char *name);
 
+/* The variant that a text was written for, as its head says; VARIANT_NFT if it does not. */
+enum text_variant text_variant_of(const struct buf *text);
+
 /*
  * Guesses the kind from content and file name ("*filter" ..., "create ...", "table inet x {"; a name with
  * "6" before "rules" or ".v6", or an address with "::", means ip6tables). -EINVAL if it is none.

@@ -327,11 +327,26 @@ void text_put_head(struct buf *out, enum text_kind kind, enum text_variant varia
 		buf_printf(out, "%s%s < FILE\n", text_loader(kind, variant)[0], counters ? " -c" : "");
 }
 
-void text_put_table(struct buf *out, enum text_kind kind, const struct table *t,
+void text_put_delete(struct buf *out, const struct table *t)
+{
+	buf_printf(out, "table %s %s\ndelete table %s %s\n", family_name(t->family), t->name,
+		   family_name(t->family), t->name);
+}
+
+void text_put_chain(struct buf *out, const struct table *t, const char *chain,
 		    const struct buf *listing)
 {
-	if (kind == TEXT_NFT)
-		buf_printf(out, "table %s %s\ndelete table %s %s\n", family_name(t->family), t->name,
-			   family_name(t->family), t->name);
-	buf_add(out, listing->data, listing->len);
+	cleanup_free char *head = str_printf("\tchain %s {", chain);
+	const char *at = (const char *)listing->data, *end = at + listing->len;
+	bool inside = false;
+	struct line l;
+
+	while (next_line(&at, end, &l)) {
+		inside = inside || (l.len == strlen(head) && line_begins(&l, head));
+		if (inside && line_begins(&l, "\t\ttype ")) {
+			buf_printf(out, "table %s %s {\n%s\n%.*s\n\t}\n}\n",
+				   family_name(t->family), t->name, head, (int)l.len, l.start);
+			return;
+		}
+	}
 }

@@ -32,12 +32,15 @@ must_check int text_list(struct scratch *s, const struct table *t, const struct 
 must_check int text_feed(struct scratch *s, enum text_kind kind, enum text_variant variant,
 			 const struct buf *text, struct buf *why);
 
-/*
- * The lines that a text begins with, and what must stand before the listing of a
- * table so that a second load does not double it.
- */
+/* The lines that a text begins with. */
 void text_put_head(struct buf *out, enum text_kind kind, enum text_variant variant, bool counters);
-void text_put_table(struct buf *out, enum text_kind kind, const struct table *t,
+/* What must stand before the listing of an nf_tables table, or a second load would double its rules. */
+void text_put_delete(struct buf *out, const struct table *t);
+/*
+ * Declares a base chain as the listing of its table does, to have it made before
+ * others. Nothing if the listing has no such chain.
+ */
+void text_put_chain(struct buf *out, const struct table *t, const char *chain,
 		    const struct buf *listing);
 
 #endif

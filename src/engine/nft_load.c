@@ -200,8 +200,7 @@ static int put_elements(struct batch *b, struct nft_copy *c, const struct nlmsgh
 		put_string(b, NFTA_SET_ELEM_LIST_SET, set->name);
 		nest = nest_begin(b, NFTA_SET_ELEM_LIST_ELEMENTS);
 		c->set = set;
-		netlink_each(e, (const struct nlattr *)mnl_attr_get_payload(list),
-			     mnl_attr_get_payload_len(list)) {
+		netlink_each_in(e, list) {
 			size_t element = nest_begin(b, NFTA_LIST_ELEM);
 
 			nft_copy_element(c, e);
@@ -228,15 +227,23 @@ static void note_update(const char *name, void *arg)
 		set->updated = true;
 }
 
+/* If a rule adds to it: the kernel would choose a kind that cannot be added to. */
+static bool made_in_two_steps(const struct nft_set *set)
+{
+	return set->sized && !(set->flags & (NFT_SET_EVAL | NFT_SET_ANONYMOUS));
+}
+
 static void index_table(struct batch *b, struct loading *l)
 {
+	bool sized = false;
+
 	l->index.first_id = b->ids;
 	nft_each(nlh, &l->table->records) {
 		if (nft_type(nlh) == NFT_MSG_NEWSET)
-			nft_index_set(&l->index, nlh);
+			sized |= made_in_two_steps(nft_index_set(&l->index, nlh));
 		else if (nft_type(nlh) == NFT_MSG_NEWCHAIN)
 			nft_index_chain(&l->index, nlh);
-		else if (nft_type(nlh) == NFT_MSG_NEWRULE)
+		else if (nft_type(nlh) == NFT_MSG_NEWRULE && sized)
 			nft_rule_updates(nlh, note_update, &l->index);
 	}
 	b->ids += (uint32_t)(l->index.nsets + l->index.nchains);
@@ -260,7 +267,7 @@ static int put_one(struct batch *b, const struct loading *l, const struct nlmsgh
 		netlink_attributes(first, len, tb, NFTA_SET_MAX);
 		if (nft_type(nlh) == NFT_MSG_NEWSET)
 			set = nft_find_set(&l->index, netlink_str(tb[NFTA_SET_NAME]));
-		if (set && set->updated && set->sized && !(set->flags & NFT_SET_EVAL)) {
+		if (set && set->updated && made_in_two_steps(set)) {
 			c.without_size = true;
 			r = put_record(b, &c, nlh);
 			c.without_size = false;
@@ -277,21 +284,35 @@ static int put_one(struct batch *b, const struct loading *l, const struct nlmsgh
 	return r;
 }
 
-/* A chain to be made, and when: of those with equal priority the last one made is asked first. */
+/* A chain to be made. Of those with equal priority the last one made is asked first. */
 struct making {
 	const struct loading *loading;
 	const struct nlmsghdr *nlh;
 	size_t rank; /* place from the end of its line in ruleset.order, 0: does not matter */
-	size_t sequence;
 };
 
 static int compare_making(const void *a, const void *b)
 {
 	const struct making *x = a, *y = b;
 
-	if (x->rank != y->rank)
-		return x->rank < y->rank ? -1 : 1;
-	return x->sequence < y->sequence ? -1 : 1;
+	return x->rank < y->rank ? -1 : x->rank > y->rank;
+}
+
+/* The chains whose order matters share out their own places among themselves; the rest stay. */
+static void sort_makings(struct making *m, size_t n)
+{
+	struct making *ranked = NULL;
+	size_t nranked = 0, next = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (m[i].rank)
+			*(struct making *)array_grow(&ranked, &nranked, sizeof(*ranked)) = m[i];
+	if (nranked)
+		qsort(ranked, nranked, sizeof(*ranked), compare_making);
+	for (size_t i = 0; i < n; i++)
+		if (m[i].rank)
+			m[i] = ranked[next++];
+	free(ranked);
 }
 
 /* Chains of ruleset.order, "FAMILY TABLE CHAIN", from the last line's last one to the first. */
@@ -349,10 +370,9 @@ static int put_chains(struct batch *b, const struct loading *l, size_t n)
 			if (nft_type(nlh) != NFT_MSG_NEWCHAIN)
 				continue;
 			m = array_grow(&makings, &nmakings, sizeof(*makings));
-			*m = (struct making){&l[i], nlh, rank_of(&order, l[i].table, nlh), nmakings};
+			*m = (struct making){&l[i], nlh, rank_of(&order, l[i].table, nlh)};
 		}
-	if (nmakings)
-		qsort(makings, nmakings, sizeof(*makings), compare_making);
+	sort_makings(makings, nmakings);
 	for (size_t i = 0; i < nmakings && !r; i++)
 		r = put_one(b, makings[i].loading, makings[i].nlh);
 	free(makings);

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cmd.h"
+#include "log.h"
+#include "text.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+int next_option(const struct context *c, int argc, char **argv, const char *letters,
+		const struct option *options)
+{
+	int o;
+
+	opterr = 0;
+	o = getopt_long(argc, argv, letters, options, NULL);
+	if (o == '?')
+		usage_error(c, "unknown option or missing value: '%s'", argv[optind - 1]);
+	return o;
+}
+
+bool have_store(const struct context *c)
+{
+	if (!c->store.dir)
+		log_error("nothing was saved yet ('%s%s' is not there)", c->opt.root,
+			  c->config.store);
+	return c->store.dir;
+}
+
+/* Texts, in load order, become a ruleset by their own programs. */
+static int load_texts(const struct buf texts[static TEXT_KINDS], char *const names[static TEXT_KINDS],
+		      struct ruleset *rs)
+{
+	struct scratch scratch = SCRATCH_INIT;
+	int r = scratch_open(&scratch, NULL);
+
+	for (int kind = 0; kind < TEXT_KINDS && !r; kind++)
+		if (texts[kind].len)
+			r = text_load(&scratch, kind, text_variant_of(&texts[kind]), &texts[kind],
+				      names[kind]);
+	if (!r)
+		r = scratch_capture(&scratch, rs, true);
+	scratch_close(&scratch);
+	return r;
+}
+
+static void texts_free(struct buf texts[static TEXT_KINDS], char *names[static TEXT_KINDS])
+{
+	for (int kind = 0; kind < TEXT_KINDS; kind++) {
+		buf_release(&texts[kind]);
+		free(names[kind]);
+	}
+}
+
+static int text_ruleset(struct context *c, struct ruleset *rs)
+{
+	struct buf texts[TEXT_KINDS] = {{0}};
+	char *names[TEXT_KINDS] = {NULL};
+	int r = 0;
+
+	for (int kind = 0; kind < TEXT_KINDS && !r; kind++) {
+		if (!c->config.texts[kind])
+			continue;
+		names[kind] = str_printf("%s%s", c->opt.root, c->config.texts[kind]);
+		r = file_read(names[kind], ARCHIVE_ENTRY_LIMIT, &texts[kind]);
+		if (r == -ENOENT)
+			r = 0;
+		else if (r < 0)
+			log_errno(r, "cannot read '%s'", names[kind]);
+	}
+	if (!r)
+		r = load_texts(texts, names, rs);
+	texts_free(texts, names);
+	return r;
+}
+
+int snapshot_text_ruleset(struct context *c, unsigned id, struct ruleset *rs)
+{
+	struct buf texts[TEXT_KINDS] = {{0}};
+	char *names[TEXT_KINDS] = {NULL};
+	int r = 0;
+
+	for (int kind = 0; kind < TEXT_KINDS && !r; kind++) {
+		names[kind] = str_printf("%s of snapshot %u", text_formats[kind].part, id);
+		r = store_part(&c->store, id, text_formats[kind].part, &texts[kind]);
+		if (r == -ENOENT)
+			r = 0;
+	}
+	if (!r)
+		r = load_texts(texts, names, rs);
+	texts_free(texts, names);
+	return r;
+}
+
+int named_load(struct context *c, const char *ref, bool records, struct named *n)
+{
+	struct capture capture = {.sink = records ? NULL : capture_discard,
+				  .lock_wait = c->config.lock_wait};
+	int r;
+
+	*n = (struct named){0};
+	if (!strcmp(ref, "live") || !strcmp(ref, "text")) {
+		n->label = str_dup(ref);
+		return *ref == 'l' ? engines_capture(&n->manifest.rs, &capture)
+				   : text_ruleset(c, &n->manifest.rs);
+	}
+	if (!have_store(c))
+		return -ENOENT;
+	r = store_resolve(&c->store, ref, &n->id);
+	if (r < 0)
+		return r;
+	n->label = str_printf("snapshot %u", n->id);
+	return records ? store_load(&c->store, n->id, &n->manifest)
+		       : store_manifest(&c->store, n->id, &n->manifest);
+}
+
+void named_release(struct named *n)
+{
+	free(n->label);
+	manifest_release(&n->manifest);
+	*n = (struct named){0};
+}
+
+static char *user_text(void)
+{
+	const struct passwd *pw = getpwuid(getuid());
+	const char *sudo = getenv("SUDO_USER");
+	cleanup_free char *user = pw ? str_dup(pw->pw_name) : str_printf("%u", getuid());
+
+	return sudo && *sudo ? str_printf("%s (as %s)", sudo, user) : str_dup(user);
+}
+
+/* The terminal and where its user sits, or the service that called. NULL if unknown. */
+static char *from_text(void)
+{
+	const char *tty = ttyname(STDIN_FILENO), *ssh = getenv("SSH_CONNECTION");
+	const char *terminal = tty && !strncmp(tty, "/dev/", 5) ? tty + 5 : tty;
+
+	if (ssh && *ssh)
+		return str_printf("%s%s%.*s", terminal ? terminal : "", terminal ? " " : "",
+				  (int)strcspn(ssh, " "), ssh);
+	if (terminal)
+		return str_dup(terminal);
+	return getenv("INVOCATION_ID") ? str_dup("service") : NULL;
+}
+
+void story_fill(struct manifest *m, const char *message)
+{
+	struct utsname u;
+
+	uname(&u);
+	m->created = time(NULL);
+	m->host = str_dup(u.nodename);
+	m->kernel = str_dup(u.release);
+	m->machine = str_dup(u.machine);
+	m->user = user_text();
+	m->from = from_text();
+	m->message = message ? str_dup(message) : NULL;
+}
+
+const char *time_text(int64_t seconds)
+{
+	static char text[32];
+	time_t t = seconds;
+	struct tm tm;
+
+	if (!localtime_r(&t, &tm) || !strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm))
+		strcpy(text, "?");
+	return text;
+}
+
+/* Whether some snapshot holds the like of rs: 1 or 0, or -errno. Damaged ones do not. */
+static int is_stored(struct context *c, const struct ruleset *rs)
+{
+	cleanup_free unsigned *ids = NULL;
+	struct digest wanted = ruleset_digest(rs);
+	size_t n = 0;
+	int r = store_ids(&c->store, &ids, &n), found = 0;
+
+	while (!r && n-- > 0 && !found) {
+		struct manifest m = {0};
+
+		if (!store_manifest(&c->store, ids[n], &m))
+			found = digest_equal(ruleset_digest(&m.rs), wanted);
+		manifest_release(&m);
+	}
+	return r < 0 ? r : found;
+}
+
+int add_records(struct snapshot_new *n, const struct ruleset *rs)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < rs->ntables; i++) {
+		const struct buf *b = &rs->tables[i].records;
+
+		for (size_t at = 0; at < b->len && !r; at += CAPTURE_PIECE)
+			r = snapshot_add_records(n, &rs->tables[i], b->data + at,
+						 b->len - at < CAPTURE_PIECE ? b->len - at
+									     : CAPTURE_PIECE);
+	}
+	return r;
+}
+
+int keep_live(struct context *c, struct ruleset *rs)
+{
+	struct snapshot_new n = {0};
+	struct digest nothing = ruleset_digest(&(struct ruleset){0});
+	int r = is_stored(c, rs);
+
+	if (r || digest_equal(ruleset_digest(rs), nothing))
+		return r < 0 ? r : 0;
+	r = snapshot_new_open(&n, &c->store);
+	if (!r)
+		r = add_records(&n, rs);
+	if (r) {
+		snapshot_new_cancel(&n);
+		return r;
+	}
+	story_fill(&n.manifest, "unsaved rules, before a change");
+	n.manifest.automatic = true;
+	ruleset_outline(rs, &n.manifest.rs);
+	return store_commit(&n, NULL, 0, false);
+}
+
+size_t remark_foreign(const struct ruleset *rs, const char *remark)
+{
+	cleanup_strlist struct strlist foreign = {NULL, 0};
+	cleanup_buf struct buf line = BUF_INIT;
+
+	ruleset_foreign_looking(rs, &foreign);
+	for (size_t i = 0; i < foreign.n; i++)
+		buf_printf(&line, "%s%s", i ? ", " : "", foreign.s[i]);
+	if (foreign.n && remark)
+		log_note("%s: %s", remark, buf_str(&line));
+	return foreign.n;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "change.h"
+#include "cmd.h"
+#include "log.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+/* How often somebody else may be quicker before restore gives up. */
+#define STALE_TRIES 3
+
+struct restoring {
+	struct context *c;
+	const char *ref;
+	bool all, dry_run;
+	struct named target;
+	struct ruleset live;
+};
+
+static int parse(struct restoring *s, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"all", no_argument, NULL, 'a'},
+		{"dry-run", no_argument, NULL, 'n'},
+		{NULL, 0, NULL, 0},
+	};
+	int o;
+
+	s->ref = "@";
+	while ((o = next_option(s->c, argc, argv, "", options)) != -1) {
+		if (o == 'a')
+			s->all = true;
+		else if (o == 'n')
+			s->dry_run = true;
+		else
+			return EXIT_USAGE;
+	}
+	if (optind < argc)
+		s->ref = argv[optind++];
+	if (optind < argc)
+		return usage_error(s->c, "unexpected argument '%s'", argv[optind]);
+	if (!strcmp(s->ref, "live"))
+		return usage_error(s->c, "the live rules cannot be restored over themselves");
+	return EXIT_DONE;
+}
+
+/* The exact parts are the kernel's own structures: another machine type has others. */
+static int use_text(struct restoring *s)
+{
+	struct ruleset rs = {0};
+	int r = snapshot_text_ruleset(s->c, s->target.id, &rs);
+
+	if (!r) {
+		ruleset_release(&s->target.manifest.rs);
+		s->target.manifest.rs = rs;
+	}
+	return r;
+}
+
+static int load_target(struct restoring *s)
+{
+	struct utsname u;
+	int r = named_load(s->c, s->ref, true, &s->target);
+
+	uname(&u);
+	if (!r && s->target.manifest.machine && strcmp(s->target.manifest.machine, u.machine)) {
+		log_note("%s was made on %s: its text is used", s->target.label,
+			 s->target.manifest.machine);
+		r = use_text(s);
+	}
+	return r;
+}
+
+static int capture_live(struct restoring *s)
+{
+	struct capture capture = {.lock_wait = s->c->config.lock_wait};
+	int r;
+
+	ruleset_release(&s->live);
+	r = engines_capture(&s->live, &capture);
+	if (!r && !s->all && remark_foreign(&s->live, NULL)) {
+		remark_foreign(&s->live, "these live chains look like another program's");
+		log_error("restoring would replace or remove them; --all does so");
+		return -EEXIST;
+	}
+	return r;
+}
+
+/* Law: a live ruleset that no snapshot holds is stored before a change destroys it. */
+static enum change_result change(struct restoring *s)
+{
+	enum change_result result = CHANGE_STALE;
+
+	for (unsigned i = 0; i < STALE_TRIES && result == CHANGE_STALE; i++) {
+		if (i && capture_live(s))
+			return CHANGE_REFUSED;
+		if (!ruleset_equal(&s->live, &s->target.manifest.rs) && keep_live(s->c, &s->live))
+			return CHANGE_REFUSED;
+		log_step("changing the rules");
+		result = change_run(&s->live, &s->target.manifest.rs, s->c->config.lock_wait);
+	}
+	if (result == CHANGE_STALE)
+		log_error("somebody else changed the rules %u times meanwhile", STALE_TRIES);
+	return result;
+}
+
+static int make_current(struct restoring *s)
+{
+	unsigned current;
+	int r = store_current(&s->c->store, &current);
+
+	if (!r && s->target.id && current != s->target.id)
+		r = store_set_current(&s->c->store, s->target.id);
+	return r;
+}
+
+/*
+ * Outcomes: done or nothing to do (0): live is the target, verified, and the target is
+ * current; refused (1): live is as it was; undone (5): a part failed and the old rules are back,
+ * verified; lost (6): they are not wholly back.
+ */
+static int finish(struct restoring *s, enum change_result result)
+{
+	switch (result) {
+	case CHANGE_DONE:
+	case CHANGE_NOTHING:
+		log_set_state("the new rules are in force");
+		if (make_current(s))
+			return EXIT_FAILED;
+		log_note(result == CHANGE_DONE ? "restored %s" : "the live rules are those of %s already",
+			 s->target.label);
+		return EXIT_DONE;
+	case CHANGE_BUSY:
+		return EXIT_DENIED;
+	case CHANGE_UNDONE:
+		log_note("%s was not restored: the old rules are back, verified", s->target.label);
+		return EXIT_UNDONE;
+	case CHANGE_LOST:
+		return EXIT_LOST;
+	default:
+		return EXIT_FAILED;
+	}
+}
+
+static int dry_run(const struct restoring *s)
+{
+	cleanup_buf struct buf out = BUF_INIT;
+
+	change_describe(&s->live, &s->target.manifest.rs, &out);
+	fputs(buf_str(&out), stdout);
+	return out.len ? EXIT_DIFFERS : EXIT_DONE;
+}
+
+int cmd_restore(struct context *c, int argc, char **argv)
+{
+	struct restoring s = {.c = c};
+	int r = parse(&s, argc, argv);
+
+	if (r)
+		return r;
+	log_step("reading the rules");
+	r = load_target(&s);
+	if (!r)
+		r = capture_live(&s);
+	if (r)
+		r = exit_status(r);
+	else
+		r = s.dry_run ? dry_run(&s) : finish(&s, change(&s));
+	named_release(&s.target);
+	ruleset_release(&s.live);
+	return r;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "snapshot.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define EXACT "exact/"
+
+static bool is_exact(const struct manifest_part *p)
+{
+	return !strncmp(p->name, EXACT, strlen(EXACT));
+}
+
+int snapshot_contents_check(const struct manifest *m)
+{
+	const struct ruleset *rs = &m->rs;
+	uint64_t have = 0; /* of table t */
+	size_t t = 0;
+	unsigned piece = 0;
+
+	for (size_t i = 0; i < m->nparts; i++) {
+		const struct manifest_part *p = &m->parts[i];
+		char name[64];
+
+		if (!is_exact(p))
+			continue;
+		for (; t < rs->ntables && have == rs->tables[t].size; t++)
+			have = 0;
+		if (t == rs->ntables)
+			return -EBADMSG;
+		snprintf(name, sizeof(name), EXACT "%04u.%s", ++piece,
+			 manifest_engines[rs->tables[t].engine]);
+		have += p->size;
+		if (strcmp(name, p->name) || !p->size || have > rs->tables[t].size)
+			return -EBADMSG;
+	}
+	for (; t < rs->ntables && have == rs->tables[t].size; t++)
+		have = 0;
+	return t == rs->ntables ? 0 : -EBADMSG;
+}
+
+int snapshot_open(struct snapshot *s, int fd, struct manifest *m)
+{
+	const char *name;
+	int r;
+
+	*s = (struct snapshot){.manifest = m};
+	r = archive_reader_new(&s->reader, fd);
+	if (!r)
+		r = archive_next(s->reader, &name, &s->data);
+	if (r > 0)
+		r = manifest_parse(m, s->data.data, s->data.len, NULL);
+	return r ? r : snapshot_contents_check(m);
+}
+
+int snapshot_next(struct snapshot *s, const struct manifest_part **part)
+{
+	const struct manifest *m = s->manifest;
+	const char *name;
+	int r = archive_next(s->reader, &name, &s->data);
+
+	if (r < 0)
+		return r;
+	if ((r > 0) != (s->next < m->nparts))
+		return -EBADMSG;
+	if (!r)
+		return 0;
+	*part = &m->parts[s->next++];
+	if (strcmp(name, (*part)->name) || s->data.len != (*part)->size ||
+	    !digest_equal(digest_of(s->data.data, s->data.len), (*part)->digest))
+		return -EBADMSG;
+	return 1;
+}
+
+/* The content is moved, not copied, where the table has no records yet. */
+static void records_take(struct snapshot *s)
+{
+	struct table *t = &s->manifest->rs.tables[s->table];
+
+	for (; t->records.len == t->size; t++)
+		s->table++;
+	if (t->records.len) {
+		buf_add(&t->records, s->data.data, s->data.len);
+		return;
+	}
+	t->records = s->data;
+	s->data = (struct buf)BUF_INIT;
+}
+
+int snapshot_load(struct snapshot *s, bool whole)
+{
+	const struct manifest *m = s->manifest;
+	const struct manifest_part *part;
+	size_t end = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < m->nparts; i++)
+		if (is_exact(&m->parts[i]))
+			end = i + 1;
+	while ((whole || s->next < end) && (r = snapshot_next(s, &part)) > 0)
+		if (is_exact(part))
+			records_take(s);
+	return r < 0 ? r : 0;
+}
+
+void snapshot_close(struct snapshot *s)
+{
+	archive_reader_free(s->reader);
+	buf_release(&s->data);
+	*s = (struct snapshot){0};
+}
