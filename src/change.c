@@ -86,6 +86,14 @@ static void add_for_order(struct plan *p)
 	}
 }
 
+/* Removals first, then the target's tables in its order: the order in which they were made. */
+static int compare_step(const void *a, const void *b)
+{
+	const struct step *x = a, *y = b;
+
+	return x->new < y->new ? -1 : x->new > y->new;
+}
+
 /* The part of the difference that one engine has to do. */
 static struct plan plan_for(enum engine_id engine, struct ruleset *live, struct ruleset *target)
 {
@@ -105,6 +113,8 @@ static struct plan plan_for(enum engine_id engine, struct ruleset *live, struct 
 	}
 	if (engine == ENGINE_NFT)
 		add_for_order(&p);
+	if (p.nsteps)
+		qsort(p.steps, p.nsteps, sizeof(*p.steps), compare_step);
 	return p;
 }
 

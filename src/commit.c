@@ -205,7 +205,7 @@ static int commit_prepare(struct commit *c, const struct store_text *texts, size
 static int write_snapshot(struct commit *c)
 {
 	cleanup_buf struct buf text = BUF_INIT;
-	int r = snapshot_contents_check(&c->n->manifest);
+	int r = snapshot_contents_check(&c->n->manifest) < 0 ? -EINVAL : 0;
 
 	if (!r)
 		r = file_new_open(&c->file, c->snapshot_path, c->intent.suffix);
@@ -435,7 +435,9 @@ int store_recover(struct store *s)
 	struct intent in = {0};
 	int r = intent_read(&in, path), e;
 
-	if (r < 0)
+	if (r == -EBADMSG)
+		log_error("'%s', which tells of a save that was cut off, is damaged", path);
+	else if (r < 0)
 		log_errno(r, "cannot read '%s'", path);
 	if (r > 0) {
 		r = finish(s, &in);

@@ -200,8 +200,7 @@ static int put_elements(struct batch *b, struct nft_copy *c, const struct nlmsgh
 		put_string(b, NFTA_SET_ELEM_LIST_SET, set->name);
 		nest = nest_begin(b, NFTA_SET_ELEM_LIST_ELEMENTS);
 		c->set = set;
-		netlink_each(e, (const struct nlattr *)mnl_attr_get_payload(list),
-			     mnl_attr_get_payload_len(list)) {
+		netlink_each_in(e, list) {
 			size_t element = nest_begin(b, NFTA_LIST_ELEM);
 
 			nft_copy_element(c, e);
@@ -228,15 +227,23 @@ static void note_update(const char *name, void *arg)
 		set->updated = true;
 }
 
+/* If a rule adds to it: the kernel would choose a kind that cannot be added to. */
+static bool made_in_two_steps(const struct nft_set *set)
+{
+	return set->sized && !(set->flags & (NFT_SET_EVAL | NFT_SET_ANONYMOUS));
+}
+
 static void index_table(struct batch *b, struct loading *l)
 {
+	bool sized = false;
+
 	l->index.first_id = b->ids;
 	nft_each(nlh, &l->table->records) {
 		if (nft_type(nlh) == NFT_MSG_NEWSET)
-			nft_index_set(&l->index, nlh);
+			sized |= made_in_two_steps(nft_index_set(&l->index, nlh));
 		else if (nft_type(nlh) == NFT_MSG_NEWCHAIN)
 			nft_index_chain(&l->index, nlh);
-		else if (nft_type(nlh) == NFT_MSG_NEWRULE)
+		else if (nft_type(nlh) == NFT_MSG_NEWRULE && sized)
 			nft_rule_updates(nlh, note_update, &l->index);
 	}
 	b->ids += (uint32_t)(l->index.nsets + l->index.nchains);
@@ -260,7 +267,7 @@ static int put_one(struct batch *b, const struct loading *l, const struct nlmsgh
 		netlink_attributes(first, len, tb, NFTA_SET_MAX);
 		if (nft_type(nlh) == NFT_MSG_NEWSET)
 			set = nft_find_set(&l->index, netlink_str(tb[NFTA_SET_NAME]));
-		if (set && set->updated && set->sized && !(set->flags & NFT_SET_EVAL)) {
+		if (set && set->updated && made_in_two_steps(set)) {
 			c.without_size = true;
 			r = put_record(b, &c, nlh);
 			c.without_size = false;
