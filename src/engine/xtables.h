@@ -55,6 +55,7 @@ struct xt_family {
 	int domain, level;
 	const char *names;  /* file with the names of the tables that exist */
 	const char *module;
+	int match_revision, target_revision; /* getsockopt: the other options are the same in both */
 	/* of struct ipt_entry or ip6t_entry */
 	size_t size, nfcache, target_offset, next_offset, comefrom, counters;
 };
