@@ -142,7 +142,7 @@ must_check int xt_digest_record(struct xt_digest *d, const struct xt_record *r);
 void xt_digest_release(struct xt_digest *d);
 #define cleanup_digest __attribute__((cleanup(xt_digest_release)))
 
-/* The kernel's tables. These return 0 (or what they say) or -errno and log nothing. */
+/* The kernel's tables. These return 0 (or what they say) or -errno, and log only where they say so. */
 
 /* A socket for the family; its descriptor. */
 must_check int xt_socket(const struct xt_family *f);
@@ -152,6 +152,12 @@ must_check int xt_info(const struct xt_family *f, int fd, const char *name,
 /* A table with its entries (caller frees). -EAGAIN if it never stands still. */
 must_check int xt_entries(const struct xt_family *f, int fd, const char *name,
 			  struct ipt_getinfo *info, struct ipt_get_entries **entries);
+/*
+ * Captures a table that exists (engine.h): appends it to rs with records and digests.
+ * -EAGAIN, not logged, if it or the sets that it names change meanwhile; other errors are logged.
+ */
+must_check int xt_read_table(struct ruleset *rs, const struct capture *c,
+			     const struct xt_family *f, int fd, const char *name);
 /* "match 'x' revision 1": what an entry needs and the kernel has not; NULL: nothing. Caller frees. */
 char *xt_entry_lacks(const struct xt_family *f, int fd, const void *entry);
 
