@@ -100,22 +100,41 @@ static int table_info(const struct xt_family *f, int fd, const char *name,
 	return r < 0 ? r : xt_info(f, fd, name, info);
 }
 
+/* Under the lock: whether the table is still what the plan was made for. */
+static int check_unchanged(struct plan *plan, const struct step *step, const struct swap *s)
+{
+	const struct capture c = {.sink = capture_discard};
+	struct ruleset now = {.sets = plan->live->sets, .nsets = plan->live->nsets};
+	int r = xt_read_table(&now, &c, s->family, s->info.name);
+
+	if (r == -EAGAIN || (!r && !table_equal(step->old, now.tables)))
+		r = -ERESTART;
+	/* borrowed */
+	now.sets = NULL;
+	ruleset_release(&now);
+	return r;
+}
+
 /* The last table needs no way back: if it is refused it is as it was. */
 static int swap_prepare(struct swaps *w, struct plan *plan, const struct step *step, bool last)
 {
 	const struct table *t = step->new ? step->new : step->old;
 	struct swap *s = array_grow(&w->s, &w->n, sizeof(*s));
 	cleanup_free char *label = table_label(t);
-	int r;
+	int fd, r;
 
 	s->family = xt_family(t->family);
 	if (!s->family)
 		return log_errno(-EBADMSG, "table '%s' is of no known family", label);
-	r = swaps_fd(w, s->family);
+	fd = r = swaps_fd(w, s->family);
 	if (r >= 0)
-		r = table_info(s->family, r, t->name, &s->info);
+		r = table_info(s->family, fd, t->name, &s->info);
 	if (r < 0)
 		return log_errno(r, "the kernel has no table '%s'", label);
+	if (plan->generation_check)
+		r = check_unchanged(plan, step, s);
+	if (r < 0)
+		return r;
 	r = xt_image_build(&s->image, s->family, step->new, plan->target, &s->info,
 			   s->info.num_entries);
 	if (!r && !last)

@@ -55,6 +55,7 @@ struct xt_family {
 	int domain, level;
 	const char *names;  /* file with the names of the tables that exist */
 	const char *module;
+	int match_revision, target_revision; /* getsockopt: the other options are the same in both */
 	/* of struct ipt_entry or ip6t_entry */
 	size_t size, nfcache, target_offset, next_offset, comefrom, counters;
 };
@@ -145,6 +146,13 @@ void xt_digest_release(struct xt_digest *d);
 int xt_capture(struct ruleset *rs, const struct capture *c);
 /* Takes iptables' lock; its descriptor, or -EBUSY or another -errno (logged). */
 must_check int xt_lock(unsigned wait);
+
+/*
+ * Captures a table that exists (engine.h): appends it to rs with records and digests.
+ * -EAGAIN, not logged, if it or the sets that it names change meanwhile; other errors are logged.
+ */
+must_check int xt_read_table(struct ruleset *rs, const struct capture *c,
+			     const struct xt_family *f, const char *name);
 
 /* The kernel's tables. These return 0 (or what they say) or -errno and log nothing. */
 

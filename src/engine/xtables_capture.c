@@ -219,8 +219,8 @@ static int read_table(struct reader *rd)
 	return r ? r : capture_flush(rd->capture, rd->table, true);
 }
 
-static int capture_table(struct ruleset *rs, const struct capture *c, const struct xt_family *f,
-			 const char *name)
+int xt_read_table(struct ruleset *rs, const struct capture *c, const struct xt_family *f,
+		  const char *name)
 {
 	struct table *t = ruleset_add(rs, ENGINE_XTABLES, f->family, name);
 	struct reader rd = {.library = library_of(f), .family = f, .table = t, .capture = c,
@@ -252,7 +252,7 @@ int xt_capture(struct ruleset *rs, const struct capture *c)
 		r = lock = xt_lock(c->lock_wait);
 	for (size_t i = 0; i < ARRAY_SIZE(xt_families); i++) {
 		for (size_t j = 0; r >= 0 && j < names[i].n; j++)
-			r = capture_table(rs, c, &xt_families[i], names[i].s[j]);
+			r = xt_read_table(rs, c, &xt_families[i], names[i].s[j]);
 		strlist_release(&names[i]);
 	}
 	return r;

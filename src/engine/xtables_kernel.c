@@ -5,11 +5,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* The options have the same numbers in both families (IPT_SO_*, IP6T_SO_*). */
-
 int xt_socket(const struct xt_family *f)
 {
-	int fd = socket(f->domain, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+	int fd = socket(f->domain, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -31,10 +29,9 @@ static bool extension_there(const struct xt_family *f, int fd, bool target, cons
 	socklen_t n = sizeof(ask);
 
 	strncpy(ask.name, name, sizeof(ask.name) - 1);
-	return !getsockopt(fd, f->level,
-			   target ? IPT_SO_GET_REVISION_TARGET : IPT_SO_GET_REVISION_MATCH, &ask,
+	return !getsockopt(fd, f->level, target ? f->target_revision : f->match_revision, &ask,
 			   &n) ||
-	       errno != EPROTONOSUPPORT;
+	       (errno != EPROTONOSUPPORT && errno != ENOENT);
 }
 
 char *xt_entry_lacks(const struct xt_family *f, int fd, const void *entry)
