@@ -355,6 +355,8 @@ static void a_switch_leaves_what_was_edited(void **state)
 	assert_true(history_has(h, HISTORY_IP6TABLES, "made by hand"));
 	assert_true(history_has(h, HISTORY_NFTABLES, "(absent)"));
 	assert_true(history_has(h, HISTORY_IPSET, "sets one"));
+	assert_int_equal(go_back(&h->store), 0);
+	assert_true(history_has(h, HISTORY_IPTABLES, "edited"));
 	assert_int_equal(store_switch(&h->store, 99, NULL, 0), -ENOENT);
 	assert_int_equal(current(h), 1);
 	assert_true(nothing_is_left_over(h));
