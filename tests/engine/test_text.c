@@ -104,11 +104,14 @@ static void check_texts(struct ruleset *rs, const struct texts *t, unsigned time
 #define NFT(rules) "nft -f - <<'END'\n" rules "\nEND\n"
 #define IPTABLES(rules) "iptables-nft-restore <<'END'\n" rules "\nCOMMIT\nEND\n"
 #define IP6TABLES(rules) "ip6tables-nft-restore <<'END'\n" rules "\nCOMMIT\nEND\n"
+#define LEGACY(rules) "iptables-legacy-restore <<'END'\n" rules "\nCOMMIT\nEND\n"
 #define INPUT "type filter hook input priority 0;"
 
-static const struct {
+struct row {
 	const char *what, *script, *proofs;
-} cases[] = {
+};
+
+static const struct row cases[] = {
 	{"nothing", "true", ""},
 	{"iptables", IPTABLES("*filter\n-P INPUT DROP\n-A INPUT -i d0 -p tcp --dport 22 -j ACCEPT"),
 	 "ip filter: iptables"},
@@ -169,7 +172,7 @@ static const struct {
 	     " map m {\n type ipv4_addr : verdict\n elements = { 1.2.3.4 : drop }\n}\n set d {\n "
 	     "type ipv4_addr\n flags dynamic,timeout\n timeout 5m\n}\n"
 	     " chain c {\n" INPUT "\n ip saddr vmap @m\n ip saddr . tcp dport @s drop\n counter "
-				  "name k\n quota name q drop\n add @d { ip saddr }\n}\n}"),
+	     "name k\n quota name q drop\n add @d { ip saddr }\n}\n}"),
 	 "inet t: nftables"},
 	{"inet made before ip, of equal priority",
 	 NFT("table inet b {\n chain x {\n" INPUT
@@ -191,23 +194,68 @@ static const struct {
 	 "bridge filter: nftables"},
 };
 
+/* The same where the kernel has legacy iptables. */
+static const struct row legacy_cases[] = {
+	{"legacy iptables",
+	 LEGACY("*filter\n-P INPUT DROP\n-A INPUT -i d0 -m string --algo bm --string x -j ACCEPT"),
+	 "legacy ip filter: iptables"},
+	{"legacy tables without a rule", LEGACY("*filter\n:INPUT ACCEPT"), ""},
+	{"nft of the family beside legacy",
+	 LEGACY("*filter\n-A INPUT -s 1.2.3.4 -j DROP")
+		 NFT("table ip nat {\n chain POSTROUTING {\n type nat hook postrouting priority "
+		     "srcnat;\n masquerade\n}\n}"),
+	 "ip nat: nftables; legacy ip filter: iptables"},
+	{"nft of the other family beside legacy",
+	 LEGACY("*filter\n-A INPUT -s 1.2.3.4 -j DROP")
+		 IP6TABLES("*filter\n-A INPUT -s ::1 -j DROP"),
+	 "ip6 filter: ip6tables; legacy ip filter: iptables"},
+	{"iptables of both variants, one not shown by nft",
+	 LEGACY("*filter\n-A INPUT -s 1.2.3.4 -j DROP")
+		 IPTABLES("*mangle\n-A INPUT -m string --algo bm --string x -j DROP"),
+	 "ip mangle: exact; legacy ip filter: iptables"},
+};
+
+static void check_row(const struct row *row)
+{
+	struct ruleset rs = {0};
+	struct texts t;
+	cleanup_free char *got = NULL;
+
+	make_rules(row->script, &rs);
+	assert_int_equal(text_prove(&rs, false, &t), 0);
+	got = proofs_of(&rs, &t);
+	if (strcmp(got, row->proofs))
+		fail_msg("%s: %s", row->what, got);
+	check_texts(&rs, &t, 1);
+	texts_release(&t);
+	ruleset_release(&rs);
+}
+
 static void each_table_goes_to_the_first_text_that_carries_it(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct ruleset rs = {0};
-		struct texts t;
-		cleanup_free char *got = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		check_row(&cases[i]);
+}
 
-		make_rules(cases[i].script, &rs);
-		assert_int_equal(text_prove(&rs, false, &t), 0);
-		got = proofs_of(&rs, &t);
-		if (strcmp(got, cases[i].proofs))
-			fail_msg("%s: %s", cases[i].what, got);
-		check_texts(&rs, &t, 1);
-		texts_release(&t);
-		ruleset_release(&rs);
+static void legacy_tables_have_the_iptables_text_of_their_family(void **state)
+{
+	const char *argv[] = {"iptables-legacy", "-S", NULL};
+	struct scratch s = SCRATCH_INIT;
+	struct exec e = EXEC_INIT;
+	bool works;
+
+	(void)state;
+	e.argv = argv;
+	assert_int_equal(scratch_open(&s, NULL), 0);
+	works = engines[ENGINE_XTABLES] && !scratch_run(&s, &e);
+	scratch_close(&s);
+	if (!works) {
+		print_message("no legacy iptables here\n");
+		skip();
 	}
+	for (size_t i = 0; i < ARRAY_SIZE(legacy_cases); i++)
+		check_row(&legacy_cases[i]);
 }
 
 /* One ruleset, with what may differ between equal ones: counters. */
@@ -478,6 +526,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		on_host(each_table_goes_to_the_first_text_that_carries_it),
+		on_host(legacy_tables_have_the_iptables_text_of_their_family),
 		on_host(second_load_of_the_same_texts_changes_nothing),
 		on_host(equal_rulesets_have_equal_texts),
 		on_host(counters_are_written_when_asked_for),
