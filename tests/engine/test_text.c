@@ -192,6 +192,20 @@ static const struct row cases[] = {
 	 "ip a: nftables; inet b: nftables; ip6 c: nftables"},
 	{"what ebtables wrote", "ebtables-nft -A INPUT -s 1:2:3:4:5:6 -j DROP",
 	 "bridge filter: nftables"},
+	{"ipsets and rules that name them",
+	 "ipset create bl hash:net; ipset add bl 10.0.0.0/8; ipset create other hash:ip\n" IPTABLES(
+		 "*filter\n-A INPUT -m set --match-set bl src -j DROP"),
+	 "ipset bl: ipset; ipset other: ipset; ip filter: iptables"},
+	{"a set of sets, made before what it holds",
+	 "ipset create all list:set; ipset create a hash:ip; ipset create b bitmap:port range 1-99;"
+	 "ipset add all a; ipset add all b; ipset add b 5; ipset add a 1.2.3.4",
+	 "ipset a: ipset; ipset b: ipset; ipset all: ipset"},
+	{"members with all there is",
+	 "ipset create s hash:ip timeout 600 counters comment skbinfo;"
+	 "ipset add s 1.2.3.4 timeout 60 packets 5 bytes 9 comment 'packets 1 bytes 2' skbmark 0x7;"
+	 "ipset create n hash:net,port family inet6 forceadd; ipset add n fe80::/10,tcp:80,::1 "
+	 "nomatch",
+	 "ipset s: ipset; ipset n: ipset"},
 };
 
 /* The same where the kernel has legacy iptables. */
@@ -330,6 +344,30 @@ static void begins(const struct buf *text, const char *prefix)
 {
 	assert_true(text->len > strlen(prefix));
 	assert_memory_equal(text->data, prefix, strlen(prefix));
+}
+
+static void sets_have_equal_texts_whatever_their_hash(void **state)
+{
+	struct ruleset a = {0}, b = {0};
+	struct texts first, second;
+
+	(void)state;
+	make_rules("ipset create s hash:ip counters; for i in 1 2 3 4 5 6 7 8 9; do ipset add s "
+		   "1.2.3.$i packets $i;"
+		   "done",
+		   &a);
+	make_rules("ipset create s hash:ip counters; for i in 9 8 7 6 5 4 3 2 1; do ipset add s "
+		   "1.2.3.$i; done",
+		   &b);
+	assert_int_equal(text_prove(&a, false, &first), 0);
+	assert_int_equal(text_prove(&b, false, &second), 0);
+	assert_true(first.content[TEXT_IPSET].len > 0);
+	assert_string_equal(buf_str(&first.content[TEXT_IPSET]),
+			    buf_str(&second.content[TEXT_IPSET]));
+	texts_release(&first);
+	texts_release(&second);
+	ruleset_release(&a);
+	ruleset_release(&b);
 }
 
 static void text_says_who_made_it_and_how_to_load_it(void **state)
@@ -529,6 +567,7 @@ int main(void)
 		on_host(legacy_tables_have_the_iptables_text_of_their_family),
 		on_host(second_load_of_the_same_texts_changes_nothing),
 		on_host(equal_rulesets_have_equal_texts),
+		on_host(sets_have_equal_texts_whatever_their_hash),
 		on_host(counters_are_written_when_asked_for),
 		on_host(text_says_who_made_it_and_how_to_load_it),
 		on_host(reason_names_what_each_program_said),
