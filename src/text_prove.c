@@ -17,16 +17,16 @@ struct candidate {
 	const struct table *table;
 	struct text_way ways[2];
 	size_t nways;
-	size_t way;          /* the one in use; nways: none is left */
+	size_t way; /* the one in use; nways: none is left */
 	struct buf listing;
-	struct buf reason;   /* why the ways so far did not do */
+	struct buf reason; /* why the ways so far did not do */
 };
 
 struct proof_run {
 	struct ruleset *rs;
 	bool counters;
 	struct candidate *candidates; /* one for each table of rs */
-	bool ordered;                 /* nft text declares base chains in the order of rs */
+	bool ordered;		      /* nft text declares base chains in the order of rs */
 	struct texts *out;
 };
 
@@ -98,8 +98,8 @@ static void next_way(struct candidate *c, const char *why)
 
 static bool need_program(struct proof_run *p, struct candidate *c, const char *program)
 {
-	cleanup_free char *missing = str_printf("%s (package %s)", program,
-						text_formats[way_of(c)->kind].package);
+	cleanup_free char *missing =
+		str_printf("%s (package %s)", program, text_formats[way_of(c)->kind].package);
 	cleanup_free char *why = str_printf("%s is not installed", program);
 
 	if (exec_have(program))
@@ -267,7 +267,8 @@ static int feed_all(struct proof_run *p, struct scratch *s)
 	return 1;
 }
 
-/* Whether the tables that were loaded are what the texts were made from; those that differ go another way. */
+/* Whether the tables that were loaded are what the texts were made from; those that differ go
+ * another way. */
 static bool compare_tables(struct proof_run *p, const struct ruleset *loaded)
 {
 	bool equal = true;
@@ -276,7 +277,8 @@ static bool compare_tables(struct proof_run *p, const struct ruleset *loaded)
 		struct candidate *c = &p->candidates[i];
 		const struct table *t = c->table;
 
-		if (!way_of(c) || table_equal(t, ruleset_find(loaded, t->engine, t->family, t->name)))
+		if (!way_of(c) ||
+		    table_equal(t, ruleset_find(loaded, t->engine, t->family, t->name)))
 			continue;
 		next_way(c, "its text loads as something else");
 		equal = false;
@@ -378,7 +380,8 @@ static int load_part(const struct proof_run *p, struct scratch *exact, struct ru
 	return scratch_load(exact, part);
 }
 
-/* Something in rs cannot be loaded here (an interface that is gone): it has no text, the rest has. */
+/* Something in rs cannot be loaded here (an interface that is gone): it has no text, the rest has.
+ */
 static void load_singly(struct proof_run *p, struct scratch *exact)
 {
 	struct ruleset part = *p->rs;
