@@ -105,6 +105,20 @@ static int go_on(struct store *s)
 	return save_texts(s, texts, ARRAY_SIZE(texts));
 }
 
+/* Back to version 1, after go_on: all its texts are put in the place of those of version 2. */
+static int go_back(struct store *s)
+{
+	const struct buf one = text("one"), six = text("six one"), sets = text("sets one");
+	const struct store_text texts[] = {
+		text_written(HISTORY_IPTABLES, &one),
+		text_written(HISTORY_IP6TABLES, &six),
+		{HISTORY_NFTABLES, TEXT_ABSENT, NULL},
+		text_written(HISTORY_IPSET, &sets),
+	};
+
+	return store_switch(s, 1, texts, ARRAY_SIZE(texts));
+}
+
 static bool has(const struct history *h, const char *path, const char *content)
 {
 	cleanup_free char *have = history_file(h, path);
@@ -296,6 +310,82 @@ static void a_first_save_that_crashes_leaves_all_or_nothing(void **state)
 	}
 }
 
+static bool is_back(struct history *h)
+{
+	return current(h) == 1 && versions(h) == 2 && !store_verify(&h->store, 1) &&
+	       !store_verify(&h->store, 2) && has(h, HISTORY_IPTABLES, "one") &&
+	       has(h, HISTORY_IP6TABLES, "six one") && has(h, HISTORY_NFTABLES, "(absent)") &&
+	       has(h, HISTORY_IPSET, "sets one");
+}
+
+static void a_switch_that_crashes_leaves_one_version_whole(void **state)
+{
+	struct history *h = *state;
+	cleanup_strlist struct strlist points = {NULL, 0};
+	unsigned there = 0, back = 0;
+
+	begin(h);
+	assert_int_equal(go_on(&h->store), 2);
+	assert_int_equal(history_run(h, "mkdir base && cp -a etc var base"), 0);
+	fault_points(h, go_back, &points);
+	assert_true(is_back(h));
+	for (size_t i = 0; i < points.n; i++) {
+		again(h);
+		assert_int_equal(child(h, go_back, points.s[i], "err"), FAULT_STATUS);
+		assert_true(store_recover(&h->store) >= 0);
+		if (!(is_new(h) || is_back(h)) || !nothing_is_left_over(h))
+			fail_msg("%s", points.s[i]);
+		there += is_new(h);
+		back += is_back(h);
+	}
+	assert_true(there > 5 && back > 5);
+}
+
+static void a_switch_that_fails_changes_nothing(void **state)
+{
+	struct history *h = *state;
+	unsigned last = 0;
+	int err = mute();
+
+	begin(h);
+	assert_int_equal(go_on(&h->store), 2);
+	assert_int_equal(history_run(h, "mkdir base && cp -a etc var base"), 0);
+	do {
+		int r;
+
+		again(h);
+		calls = 0;
+		fail_at = ++last;
+		r = go_back(&h->store);
+		fail_at = 0;
+		last = calls < last ? 0 : last;
+		if (r < 0 ? !is_new(h) : !is_back(h)) {
+			unmute(err);
+			fail_msg("call %u fails: %d", last, r);
+		}
+	} while (last);
+	unmute(err);
+}
+
+static void a_switch_leaves_what_was_edited(void **state)
+{
+	struct history *h = *state;
+
+	begin(h);
+	assert_int_equal(go_on(&h->store), 2);
+	put(h, HISTORY_IPTABLES, "edited");
+	put(h, HISTORY_IP6TABLES, "made by hand");
+	assert_int_equal(go_back(&h->store), 0);
+	assert_int_equal(current(h), 1);
+	assert_true(has(h, HISTORY_IPTABLES, "edited"));
+	assert_true(has(h, HISTORY_IP6TABLES, "made by hand"));
+	assert_true(has(h, HISTORY_NFTABLES, "(absent)"));
+	assert_true(has(h, HISTORY_IPSET, "sets one"));
+	assert_int_equal(store_switch(&h->store, 99, NULL, 0), -ENOENT);
+	assert_int_equal(current(h), 1);
+	assert_true(nothing_is_left_over(h));
+}
+
 /* Each call that makes something durable fails once: an error means that nothing has changed. */
 static void after_an_error_anywhere_nothing_has_changed(void **state)
 {
@@ -378,12 +468,13 @@ static void a_damaged_intent_is_told_and_nothing_is_touched(void **state)
 	static const char *const rows[] = {
 		"",
 		"intent: 2\n",
-		"intent: 1\nnew: 0\nold: 0\nsuffix: abcdef\n",
-		"intent: 1\nnew: 1\nold: 0\nsuffix: abcde\n",
-		"intent: 1\nnew: 1\nold: 0\nsuffix: ../../\n",
-		"intent: 1\nnew: 1\nold: 0\nsuffix: abcdef\nremove: - etc/passwd\n",
-		"intent: 1\nnew: 1\nold: 0\nsuffix: abcdef\nplace: x /etc/passwd\n",
-		"intent: 1\nnew: 1\nold: 0\nsuffix: abcdef\nother: - /etc/passwd\n",
+		"intent: 1\nnew: 0\nmade: 1\nsuffix: abcdef\n",
+		"intent: 1\nnew: 1\nmade: 2\nsuffix: abcdef\n",
+		"intent: 1\nnew: 1\nmade: 1\nsuffix: abcde\n",
+		"intent: 1\nnew: 1\nmade: 1\nsuffix: ../../\n",
+		"intent: 1\nnew: 1\nmade: 1\nsuffix: abcdef\nremove: - etc/passwd\n",
+		"intent: 1\nnew: 1\nmade: 1\nsuffix: abcdef\nplace: x /etc/passwd\n",
+		"intent: 1\nnew: 1\nmade: 1\nsuffix: abcdef\nother: - /etc/passwd\n",
 	};
 	struct history *h = *state;
 
@@ -641,6 +732,9 @@ int main(void)
 		TEST(after_a_crash_of_the_recovery_too_one_state_is_whole),
 		TEST(a_first_save_that_crashes_leaves_all_or_nothing),
 		TEST(after_an_error_anywhere_nothing_has_changed),
+		TEST(a_switch_that_crashes_leaves_one_version_whole),
+		TEST(a_switch_that_fails_changes_nothing),
+		TEST(a_switch_leaves_what_was_edited),
 		TEST(an_unfinished_save_makes_no_text_look_edited),
 		TEST(what_was_edited_before_recovery_stays),
 		TEST(a_damaged_intent_is_told_and_nothing_is_touched),
