@@ -137,10 +137,33 @@ static char *message_path(const struct table *table, const struct nlmsghdr *nlh)
 	return str_printf("object %u", netlink_u32(tb[NFTA_OBJ_TYPE]));
 }
 
+/* The table has to differ without this record. */
+static void assert_missed(struct trial *t, size_t at, size_t n)
+{
+	struct buf *records = &t->table->records;
+
+	memmove(records->data + at, records->data + at + n, records->len - at - n);
+	records->len -= n;
+	assert_true(differs(t));
+}
+
+/* The kernel ends the elements of a set with a message that has none. */
+static bool has_elements(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *tb[NFTA_SET_ELEM_LIST_MAX + 1], *list;
+	size_t len;
+	const struct nlattr *first = netlink_first(nlh, &len);
+
+	netlink_attributes(first, len, tb, NFTA_SET_ELEM_LIST_MAX);
+	list = tb[NFTA_SET_ELEM_LIST_ELEMENTS];
+	return list && mnl_attr_get_payload_len(list);
+}
+
 static void alter_messages(struct trial *t)
 {
 	uint32_t kinds = 0, counting = 0;
 	const struct nlmsghdr *last = NULL;
+	bool nft = t->table->engine == ENGINE_NFT;
 
 	nft_each(nlh, &t->table->records) {
 		cleanup_free char *path = message_path(t->table, nlh);
@@ -148,6 +171,8 @@ static void alter_messages(struct trial *t)
 		size_t len;
 		const struct nlattr *first = netlink_first(nlh, &len);
 
+		if (nft && nft_type(nlh) == NFT_MSG_NEWSETELEM && !has_elements(nlh))
+			continue;
 		t->hits = 0;
 		netlink_each(a, first, len)
 			alter_attribute(t, path, a);
@@ -156,7 +181,7 @@ static void alter_messages(struct trial *t)
 		last = nlh;
 	}
 	assert_int_equal(kinds, counting);
-	t->table->records.len = offset_of(t, last);
+	assert_missed(t, offset_of(t, last), last->nlmsg_len);
 }
 
 #ifdef HAVE_LEGACY
@@ -182,16 +207,18 @@ static void alter_entry(struct trial *t, const struct xt_record *r)
 static void alter_legacy(struct trial *t)
 {
 	const unsigned char *end = t->table->records.data + t->table->records.len;
-	const struct xt_record *r = (const void *)t->table->records.data, *last = r;
+	const struct xt_record *r = (const void *)t->table->records.data, *last = NULL;
 
 	for (; (const unsigned char *)r < end; r = xt_record_next(r)) {
-		last = r;
+		if (r->kind == XT_RULE || !(r->flags & XT_CHAIN_BUILTIN))
+			last = r;
 		if (r->kind == XT_RULE)
 			alter_entry(t, r);
 		else
 			assert_true(flip(t, offset_of(t, r + 1), r->length - sizeof(*r)));
 	}
-	t->table->records.len = offset_of(t, last);
+	if (last)
+		assert_missed(t, offset_of(t, last), last->length);
 }
 
 #else
@@ -214,8 +241,6 @@ static void alter_table(const struct ruleset *rs, size_t i)
 		alter_legacy(&t);
 	else
 		alter_messages(&t);
-	/* the last record is gone now */
-	assert_true(altered_digest(&t.copy, t.table) || differs(&t));
 	ruleset_release(&t.copy);
 }
 

@@ -12,6 +12,13 @@
 	EACH_IP(feature, body), ROW(feature, "arp", body), ROW(feature, "bridge", body),           \
 		ROW(feature, "netdev", body)
 
+/* nft's files know no chain in a chain in a chain, its commands do. */
+#define NESTED(family)                                                                             \
+	{"bound chains in bound chains", family, "nft",                                            \
+	 "add table " family " t\nadd chain " family " t c\nadd rule " family " t c meta mark 1 jump { "  \
+	 "counter; meta mark 2 goto { meta mark 3 jump { drop; }; return; }; accept; }\n"            \
+	 "add rule " family " t c jump { counter; }\n", NULL}
+
 #define BASE(name, type, hook, priority, rest)                                                     \
 	"chain " name " {\ntype " type " hook " hook " priority " priority "; " rest "\n}\n"
 #define FILTER(hook) BASE("f_" hook, "filter", hook, "0", "policy drop; counter accept;")
@@ -36,8 +43,8 @@ const struct row rows_nft[] = {
 	     "chain c {\njump e comment \"in\"\ngoto e\n}\n"
 	     "chain e {\nmeta mark 1 return\ncounter comment \"the same\"\ncounter comment \"the same\"\n}"),
 	EACH("bound chains",
-	     "chain c {\nmeta mark 1 jump {\ncounter\nmeta mark 2 jump {\ndrop\n}\naccept\n}\n"
-	     "meta mark 3 goto {\nreturn\n}\n}"),
+	     "chain c {\nmeta mark 1 jump {\ncounter\ndrop\n}\nmeta mark 3 goto {\nreturn\n}\n}"),
+	NESTED("ip"), NESTED("ip6"), NESTED("inet"), NESTED("arp"), NESTED("bridge"), NESTED("netdev"),
 	ROW("base chains", "ip", IP_HOOKS IP_NAT BASE("r", "route", "output", "-150", "meta mark set 1;")),
 	ROW("base chains", "ip6", IP_HOOKS IP_NAT BASE("r", "route", "output", "-150", "meta mark set 1;")),
 	ROW("base chains", "inet",
@@ -48,7 +55,7 @@ const struct row rows_nft[] = {
 	ROW("base chain on many devices", "netdev",
 	    "chain c {\ntype filter hook ingress devices = { d2, d0, d1 } priority 0; policy drop; "
 	    "counter accept;\n}"),
-	EACH_IP("base chain that is offloaded, or asks for it",
+	EACH_IP("base chain with a named priority",
 		"chain c {\ntype filter hook input priority filter - 5; policy drop;\n}"),
 	{"base chains of equal priority in two tables", "ip, inet", "nft",
 	 "table ip b {\n" BASE("x", "filter", "input", "0", "counter;") "}\n"
@@ -62,7 +69,7 @@ const struct row rows_nft[] = {
 	EACH("set", "set s {\ntype ipv4_addr\nelements = { 1.1.1.1, 2.2.2.2, 3.3.3.3 }\n}"),
 	EACH("set with size, policy and comment",
 	     "set s {\ntypeof ether saddr\nsize 100\npolicy memory\ncomment \"who\"\n"
-	     "elements = { 02:00:00:00:00:01 comment \"first\", 02:00:00:00:00:02 }\n}"),
+	     "elements = { 02:00:00:00:00:01 comment \"first\", 04:00:00:00:00:02 }\n}"),
 	EACH("constant set", "set s {\ntype inet_service\nflags constant\nelements = { 22, 80 }\n}"),
 	EACH("empty set", "set s {\ntype inet_proto\n}"),
 	EACH("interval set",
@@ -89,7 +96,7 @@ const struct row rows_nft[] = {
 	     "set s {\ntype ipv4_addr\ncounter\n"
 	     "elements = { 1.1.1.1 counter packets 1 bytes 100, 2.2.2.2 counter packets 2 bytes 200 }\n}"),
 	EACH("elements with quotas",
-	     "set s {\ntype ipv4_addr\nquota 1 mbytes\nelements = { 1.1.1.1 quota 5 mbytes used 7 bytes }\n}"),
+	     "set s {\ntype ipv4_addr\nquota 1 mbytes\nelements = { 1.1.1.1, 2.2.2.2 }\n}"),
 	EACH("elements with limits",
 	     "set s {\ntype ipv4_addr\nlimit rate 10/second burst 3 packets\n"
 	     "elements = { 1.1.1.1 limit rate 1/minute burst 5 packets }\n}"),
@@ -159,7 +166,7 @@ const struct row rows_nft[] = {
 	EACH("counter object", "counter a {\ncomment \"bytes\"\npackets 7 bytes 700\n}\ncounter b {\n}\n"
 			       "chain c {\ncounter name \"a\"\n}"),
 	EACH("quota object",
-	     "quota a {\n100 mbytes used 3 bytes\n}\nquota b {\nover 1 gbytes\n}\nchain c {\nquota name \"b\" drop\n}"),
+	     "quota a {\n100 mbytes used 3 bytes\n}\nquota b {\nover 1000 mbytes\n}\nchain c {\nquota name \"b\" drop\n}"),
 	EACH("limit object", "limit a {\nrate 10/minute burst 7 packets\n}\nlimit b {\nrate over 1 mbytes/second\n}\n"
 			     "chain c {\nlimit name \"a\" accept\n}"),
 	EACH("map to objects",
@@ -191,7 +198,7 @@ const struct row rows_nft[] = {
 		"chain c {\ntype filter hook input priority 0; tcp dport 80 synproxy name \"a\"\n}"),
 	ROW("tunnel object", "netdev", "tunnel x {\nid 10\nip saddr 1.1.1.1\nip daddr 2.2.2.2\n}"),
 	EACH_IP("flowtable", "flowtable f {\nhook ingress priority 0\ndevices = { d0, d1 }\ncounter\n}\n"
-			     "chain c {\ntype filter hook forward priority 0; ip protocol tcp flow add @f\n}"),
+			     "chain c {\ntype filter hook forward priority 0; meta l4proto tcp flow add @f\n}"),
 };
 
 const size_t rows_nft_count = ARRAY_SIZE(rows_nft);

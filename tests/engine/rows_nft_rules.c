@@ -20,7 +20,7 @@
 
 const struct row rows_nft_rules[] = {
 	EACH("counters, quotas, limits, last",
-	     "counter packets 5 bytes 500\nquota 5 mbytes used 1 bytes\nquota over 1 gbytes drop\n"
+	     "counter packets 5 bytes 500\nquota 5 mbytes used 1 bytes\nquota over 1000 mbytes drop\n"
 	     "limit rate 3/hour burst 9 packets\nlimit rate over 10 kbytes/second burst 2 kbytes drop\n"
 	     "counter\nlast"),
 	EACH("meta: comparisons, ranges, masks",
@@ -35,7 +35,7 @@ const struct row rows_nft_rules[] = {
 	     "meta pkttype set host"),
 	EACH("meta: interfaces by name",
 	     "iifname \"d0\" oifname != \"d1\"\niifname \"d*\"\niifname { \"d0\", \"gone\" }\n"
-	     "iifkind \"ifb\"\noifname vmap { \"d0\" : accept, \"d1\" : drop }"),
+	     "meta iifkind \"ifb\"\noifname vmap { \"d0\" : accept, \"d1\" : drop }"),
 	EACH("meta: interfaces by index",
 	     "iif \"d0\" accept\niif != \"d2\" drop\noif \"d1\" counter\niif { \"d0\", \"d1\" } accept\n"
 	     "iif . oif { \"d0\" . \"d1\", \"d2\" . \"lo\" } drop\n"
@@ -53,10 +53,10 @@ const struct row rows_nft_rules[] = {
 	     "meta mark set numgen inc mod 3\nmeta mark set numgen random mod 10 offset 5\n"
 	     "meta mark set symhash mod 4 offset 1\nmeta mark set jhash meta length mod 8 seed 0xab\n"
 	     "numgen inc mod 2 vmap { 0 : accept, 1 : drop }"),
-	EACH("log and queue",
+	EACH("log",
 	     "log\nlog prefix \"in: \" level warn flags all\nlog group 5 snaplen 64 queue-threshold 3\n"
-	     "log prefix \"audit\"\nqueue num 3\nqueue flags bypass,fanout to 4-7\n"
-	     "queue flags bypass to numgen inc mod 4"),
+	     "log level audit"),
+	EACH_IP("queue", "queue num 3\nqueue flags bypass,fanout to 4-7\nqueue flags bypass to numgen inc mod 4"),
 	EACH("user data: comments of the same rule",
 	     "counter comment \"one\"\ncounter comment \"two\"\ncounter"),
 	EACH_IP("tcp, udp, icmp and their likes",
@@ -72,7 +72,7 @@ const struct row rows_nft_rules[] = {
 		"ct state established,related accept\nct state invalid drop\nct mark 5\nct mark & 0xf0 == 0x10\n"
 		"ct direction reply\nct status dnat\nct expiration < 10s\nct zone 3\nct bytes > 1000\n"
 		"ct original packets 1-5\nct helper \"ftp\"\nct l3proto ipv4\nct id 5\n"
-		"ct original proto-dst 22\nct reply proto-src { 1, 2 }\n"
+		"meta l4proto tcp ct original proto-dst 22\nmeta l4proto tcp ct reply proto-src { 1, 2 }\n"
 		"ct state vmap { established : accept, invalid : drop, related : accept }"),
 	IN_IP("connection tracking: set", "filter", "prerouting", "-300",
 	      "ct zone set 5\nct original zone set 6\nct mark set meta mark\nct event set new,destroy\n"
@@ -90,7 +90,7 @@ const struct row rows_nft_rules[] = {
 	RULES("ip6 header", "ip6",
 	      "ip6 saddr fe80::/10 ip6 daddr != ::1-::9\nip6 dscp cs1\nip6 hoplimit 255\nip6 nexthdr tcp\n"
 	      "ip6 flowlabel 5\nip6 length 9\nexthdr frag exists\nfrag more-fragments 1\nrt type 0 drop\n"
-	      "hbh hdrlength 1\ndst nexthdr 6\nmh type 1\nsrh segments-left 2"),
+	      "hbh hdrlength 1\ndst nexthdr 6\nmh type 1\nsrh tag 2"),
 	RULES("ip6 header: set", "ip6", "ip6 hoplimit set 64\nip6 dscp set ef\nip6 flowlabel set 7"),
 	RULES("ip and ip6 headers", "inet",
 	      "ip saddr 10.0.0.0/8 tcp dport 22\nip6 saddr fe80::/10 udp dport 53\n"
@@ -103,8 +103,9 @@ const struct row rows_nft_rules[] = {
 	RULES("bridge: frames", "bridge",
 	      "ether saddr 02:00:00:00:00:01\nether type vlan\nvlan id 5\nvlan id 1 ip saddr 1.1.1.1\n"
 	      "ether daddr set 02:00:00:00:00:02\nether type arp arp operation request\n"
-	      "meta ibrname \"br0\"\nmeta obrname \"br0\"\nip daddr 1.1.1.1 tcp dport 22\n"
+	      "ip daddr 1.1.1.1 tcp dport 22\n"
 	      "ether saddr . ip saddr { 02:00:00:00:00:01 . 1.1.1.1 }"),
+	RULES("bridge: names of the bridge", "bridge", "meta ibrname \"br0\"\nmeta obrname \"br0\""),
 	RULES("netdev: frames", "netdev",
 	      "ether saddr 02:00:00:00:00:01\nvlan id 5 vlan pcp 3\nip saddr 1.1.1.1 drop\n"
 	      "ether type 0x88a8 drop\nip6 daddr ::1 udp dport 5\nvlan type ip drop"),
@@ -116,8 +117,9 @@ const struct row rows_nft_rules[] = {
 	      "rt mtu > 1000\nrt ipsec exists\nipsec out reqid 5\nmeta oif \"d0\" meta mark 3\n"
 	      "meta rtclassid 5"),
 	IN_IP("sockets", "filter", "prerouting", "-150",
-	      "socket transparent 1 accept\nsocket mark 7\nsocket wildcard 0\nosf name \"Linux\" drop\n"
-	      "osf ttl skip name \"Windows\""),
+	      "socket transparent 1 accept\nsocket mark 7\nsocket wildcard 0"),
+	IN_IP("fingerprints of systems", "filter", "prerouting", "0",
+	      "osf name \"Linux\" drop\nosf ttl skip name \"Windows\""),
 	IN_IP("reject", "filter", "input", "0",
 	      "reject\nreject with tcp reset"),
 	IN("reject with codes", "ip", "filter", "input", "0", "reject with icmp host-prohibited"),
@@ -130,7 +132,7 @@ const struct row rows_nft_rules[] = {
 	      "tcp dport 80 synproxy mss 1460 wscale 7 timestamp sack-perm"),
 	IN("nat", "ip", "nat", "postrouting", "100",
 	   "snat to 1.2.3.4\nip protocol tcp snat to 1.2.3.4-1.2.3.9:100-200 random,persistent\n"
-	   "masquerade to :1024-65535 fully-random\nsnat to ip saddr map { 10.0.0.1 : 1.1.1.1 }\n"
+	   "ip protocol tcp masquerade to :1024-65535 fully-random\nsnat to ip saddr map { 10.0.0.1 : 1.1.1.1 }\n"
 	   "snat ip prefix to ip saddr map { 10.1.0.0/24 : 10.2.0.0/24 }"),
 	IN("nat", "ip6", "nat", "prerouting", "-100",
 	   "dnat to ::1\ntcp dport 80 dnat to [fe80::1]:8080\nredirect\n"

@@ -32,42 +32,49 @@ static int load(const struct row *row, struct buf *err)
 			 row->text, NULL, err);
 }
 
-static int compare_lines(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Sorts what has no order: the items of an nft set, the lines of `ipset save`. */
-static char *sorted(char *text, const char *separators)
+/* Sorts what has no order: the items of an nft set, the lines of `ipset save`. Caller frees. */
+static char *sorted(char *text, const char *separators, const char *between)
 {
 	struct strlist items = {NULL, 0};
 	struct buf out = BUF_INIT;
 	char *save;
 
-	for (char *s = strtok_r(text, separators, &save); s; s = strtok_r(NULL, separators, &save))
-		strlist_add(&items, s);
-	if (items.n)
-		qsort(items.s, items.n, sizeof(*items.s), compare_lines);
+	for (char *s = strtok_r(text, separators, &save); s; s = strtok_r(NULL, separators, &save)) {
+		s += strspn(s, " ");
+		while (*s && s[strlen(s) - 1] == ' ')
+			s[strlen(s) - 1] = '\0';
+		if (*s)
+			strlist_add(&items, s);
+	}
+	strlist_sort(&items);
 	for (size_t i = 0; i < items.n; i++)
-		buf_printf(&out, "%s\n", items.s[i]);
+		buf_printf(&out, "%s%s", items.s[i], between);
 	strlist_release(&items);
 	return buf_detach(&out);
 }
 
-/* The elements of nft's sets stand between "elements = {" and "}". */
-static char *sort_elements(char *text)
+/* Whether what begins at this brace is the items of a set: on one line, or so named. */
+static bool begins_items(const char *text, const char *brace, const char *end)
+{
+	return !memchr(brace, '\n', (size_t)(end - brace)) ||
+	       (brace - text > 11 && !strncmp(brace - 11, "elements = ", 11));
+}
+
+static char *sort_items(char *text)
 {
 	struct buf out = BUF_INIT;
-	char *at = text, *begin, *end;
+	char *at = text, *brace, *end;
 
-	while ((begin = strstr(at, "elements = {")) && (end = strchr(begin, '}'))) {
+	for (brace = strchr(text, '{'); brace; brace = strchr(brace + 1, '{')) {
 		cleanup_free char *items = NULL;
 
-		*end = '\0';
-		items = sorted(begin, ", \t\n");
-		*begin = '\0';
-		buf_printf(&out, "%s%s}", at, items);
-		at = end + 1;
+		end = brace + 1 + strcspn(brace + 1, "{}");
+		if (*end != '}' || !begins_items(text, brace, end))
+			continue;
+		*brace = *end = '\0';
+		items = sorted(brace + 1, ",\t\n", ", ");
+		buf_printf(&out, "%s{ %s}", at, items);
+		at = brace = end + 1;
 	}
 	buf_add_str(&out, at);
 	return buf_detach(&out);
@@ -100,9 +107,9 @@ static char *listing(const struct row *row)
 	strike(text, "^(#.*\n)");
 	strike(text, "( initval 0x[0-9a-f]+)");
 	if (nft)
-		return sort_elements(text);
+		return sort_items(text);
 	strike(text, "^add .*( timeout [0-9]+)");
-	return ipset ? sorted(text, "\n") : str_dup(text);
+	return ipset ? sorted(text, "\n", "\n") : str_dup(text);
 }
 
 static void assert_same(const struct ruleset *want, const struct ruleset *have)
@@ -186,7 +193,10 @@ static void bring_back(const struct row *row, struct ruleset *rs, const char *be
 
 static void skip_refused(struct buf *err)
 {
-	printf("%.*s\n", (int)strcspn(buf_str(err), "\n"), buf_str(err));
+	char *text = buf_str(err), *save;
+
+	for (char *s = strtok_r(text, "\n", &save); s && s < text + 100; s = strtok_r(NULL, "\n", &save))
+		printf("%s\n", s);
 	skip();
 }
 
@@ -261,7 +271,8 @@ static void add_rows(struct CMUnitTest **tests, size_t *n, const struct row *row
 	}
 }
 
-int main(void)
+/* test_rows [PATTERN]: only rows of that name */
+int main(int argc, char **argv)
 {
 	struct CMUnitTest *tests = NULL;
 	size_t n = 0;
@@ -272,5 +283,7 @@ int main(void)
 	add_rows(&tests, &n, rows_ipset, rows_ipset_count);
 	*(struct CMUnitTest *)array_grow(&tests, &n, sizeof(*tests)) = (struct CMUnitTest)cmocka_unit_test(
 		only_what_the_definition_names_does_not_count);
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return _cmocka_run_group_tests("rows", tests, n, NULL, NULL);
 }
