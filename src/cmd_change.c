@@ -2,6 +2,7 @@
 #include "change.h"
 #include "cmd.h"
 #include "log.h"
+#include "text.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -107,13 +108,44 @@ static enum change_result change(struct restoring *s)
 	return result;
 }
 
+/* What the version that becomes current has for a text path. */
+static int text_of(struct restoring *s, enum text_kind kind, struct store_text *t, struct buf *content)
+{
+	const struct manifest_text *was = manifest_text(&s->target.manifest, t->path);
+	int r;
+
+	t->content = content;
+	t->state = was ? was->state : TEXT_WRITTEN;
+	if (t->state != TEXT_WRITTEN)
+		return 0;
+	r = store_part(&s->c->store, s->target.id, text_formats[kind].part, content);
+	if (r == -ENOENT) {
+		t->state = TEXT_ABSENT;
+		r = 0;
+	}
+	return r;
+}
+
+/* The text files follow, or the next boot would load those of the version left. */
 static int make_current(struct restoring *s)
 {
+	struct store_text texts[TEXT_KINDS];
+	struct buf contents[TEXT_KINDS] = {{0}};
 	unsigned current;
+	size_t n = 0;
 	int r = store_current(&s->c->store, &current);
 
-	if (!r && s->target.id && current != s->target.id)
-		r = store_set_current(&s->c->store, s->target.id);
+	if (r || !s->target.id || current == s->target.id)
+		return r;
+	for (int kind = 0; kind < TEXT_KINDS && !r; kind++)
+		if (s->c->config.texts[kind]) {
+			texts[n] = (struct store_text){.path = s->c->config.texts[kind]};
+			r = text_of(s, kind, &texts[n++], &contents[kind]);
+		}
+	if (!r)
+		r = store_switch(&s->c->store, s->target.id, texts, n);
+	for (int kind = 0; kind < TEXT_KINDS; kind++)
+		buf_release(&contents[kind]);
 	return r;
 }
 

@@ -132,14 +132,16 @@ static void add_version(struct strlist *programs, const char *program)
 	const char *argv[] = {program, "--version", NULL};
 	cleanup_buf struct buf out = BUF_INIT;
 	struct exec e = EXEC_INIT;
+	char *line;
 
 	e.argv = argv;
 	e.out = &out;
 	e.timeout = 5;
 	if (exec_run(&e))
 		return;
-	buf_str(&out)[strcspn(buf_str(&out), "\n")] = '\0';
-	strlist_add(programs, (char *)out.data);
+	line = buf_str(&out);
+	line[strcspn(line, "\n")] = '\0';
+	strlist_add(programs, line);
 }
 
 static void fill_manifest(struct saving *s)

@@ -19,7 +19,7 @@
  *   ruleset: DIGEST of all that counts
  *   table: ENGINE FAMILY fixed=DIGEST dynamic=DIGEST chains=N rules=N sets=N elements=N objects=N
  *          size=N empty=0|1 proof=none|iptables|ip6tables|nftables|ipset|exact [type=TYPE] name=NAME
- *          (a line each; ENGINE ipset | nft | xtables; FAMILY "-": of none)
+ *          (a line each; ENGINE ipset | nft | xtables; FAMILY also unspec)
  *   link: INDEX NAME             set: INDEX written=0|1 NAME       (a line each)
  *   order: LINE                  owned: FAMILY NAME
  *   part: DIGEST SIZE NAME       (a line each, in archive order)
@@ -37,11 +37,9 @@
 
 #define MANIFEST_FORMAT 1
 
-/* By enum engine_id, as `table` lines and the names of exact parts have them. */
-extern const char *const manifest_engines[ENGINE_COUNT];
-
 /* How a table's text was proved. */
 enum proof { PROOF_NONE, PROOF_IPTABLES, PROOF_IP6TABLES, PROOF_NFT, PROOF_IPSET, PROOF_EXACT };
+#define PROOF_COUNT (PROOF_EXACT + 1)
 /* "iptables", "ip6tables", "nftables", "ipset", "exact"; "none". */
 const char *proof_name(enum proof p);
 
@@ -56,6 +54,13 @@ enum text_state {
 	TEXT_WRITTEN, /* save wrote it: digest and size are of the file */
 	TEXT_LEFT,    /* save left the file that was there (stale): digest and size are of that */
 };
+#define TEXT_STATE_COUNT (TEXT_LEFT + 1)
+
+/* The words of the format; those of the engines are also in the names of exact parts. */
+extern const char *const manifest_engines[ENGINE_COUNT];
+extern const char *const manifest_proofs[PROOF_COUNT];
+extern const char *const manifest_text_states[TEXT_STATE_COUNT];
+#define MANIFEST_TIME "%Y-%m-%dT%H:%M:%SZ"
 
 struct manifest_text {
 	char *path; /* as configured, without --root */

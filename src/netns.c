@@ -189,17 +189,13 @@ static const struct kind {
 	{"tap", "tun", make_tap},      {"bridge", "bridge", make_rtnl},
 };
 
-static bool module_builtin(const char *module)
+static bool list_has(const char *path, const char *module)
 {
 	cleanup_free char *want = str_printf("/%s.ko\n", module);
-	char path[PATH_MAX], line[PATH_MAX];
-	struct utsname u;
+	char line[PATH_MAX];
 	bool found = false;
-	FILE *f;
+	FILE *f = fopen(path, "re");
 
-	uname(&u);
-	snprintf(path, sizeof(path), "/lib/modules/%s/modules.builtin", u.release);
-	f = fopen(path, "re");
 	while (f && !found && fgets(line, sizeof(line), f))
 		found = strlen(line) > strlen(want) &&
 			!strcmp(line + strlen(line) - strlen(want), want);
@@ -208,11 +204,17 @@ static bool module_builtin(const char *module)
 	return found;
 }
 
+/* Whether asking for it loads nothing: it is loaded, or built in, or no modules are installed. */
 static bool module_present(const char *module)
 {
-	cleanup_free char *path = str_printf("/sys/module/%s", module);
+	cleanup_free char *loaded = str_printf("/sys/module/%s", module);
+	cleanup_free char *folder = NULL, *builtin = NULL;
+	struct utsname u;
 
-	return !access(path, F_OK) || module_builtin(module);
+	uname(&u);
+	folder = str_printf("/lib/modules/%s", u.release);
+	builtin = str_printf("%s/modules.builtin", folder);
+	return !access(loaded, F_OK) || access(folder, F_OK) || list_has(builtin, module);
 }
 
 int netns_make_link(const char *name, unsigned index)

@@ -14,8 +14,9 @@ static bool is_exact(const struct manifest_part *p)
 
 int snapshot_contents_check(const struct manifest *m)
 {
-	const struct table *t = m->rs.tables, *end = t + m->rs.ntables;
-	uint64_t have = 0;
+	const struct ruleset *rs = &m->rs;
+	uint64_t have = 0; /* of table t */
+	size_t t = 0;
 	unsigned piece = 0;
 
 	for (size_t i = 0; i < m->nparts; i++) {
@@ -24,18 +25,19 @@ int snapshot_contents_check(const struct manifest *m)
 
 		if (!is_exact(p))
 			continue;
-		for (; t < end && have == t->size; t++)
+		for (; t < rs->ntables && have == rs->tables[t].size; t++)
 			have = 0;
-		if (t == end)
+		if (t == rs->ntables)
 			return -EBADMSG;
-		snprintf(name, sizeof(name), EXACT "%04u.%s", ++piece, manifest_engines[t->engine]);
+		snprintf(name, sizeof(name), EXACT "%04u.%s", ++piece,
+			 manifest_engines[rs->tables[t].engine]);
 		have += p->size;
-		if (strcmp(name, p->name) || !p->size || have > t->size)
+		if (strcmp(name, p->name) || !p->size || have > rs->tables[t].size)
 			return -EBADMSG;
 	}
-	for (; t < end && have == t->size; t++)
+	for (; t < rs->ntables && have == rs->tables[t].size; t++)
 		have = 0;
-	return t == end ? 0 : -EBADMSG;
+	return t == rs->ntables ? 0 : -EBADMSG;
 }
 
 int snapshot_open(struct snapshot *s, int fd, struct manifest *m)

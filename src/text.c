@@ -85,7 +85,7 @@ static bool word_is_ip6(const struct word *w)
 	       strspn(w->start, "0123456789abcdefABCDEF:./!,-") >= w->len;
 }
 
-/* Looks at the arguments of rules, not at what stands in quotes. */
+/* Looks at the arguments of rules, not at comments and what stands in quotes. */
 static bool content_is_ip6(const char *at)
 {
 	bool quoted = false, rule = false;
@@ -97,6 +97,7 @@ static bool content_is_ip6(const char *at)
 		} else if (!next_word(&at, &w)) {
 			at += *at && *at != '\n';
 		} else {
+			quoted = quoted || (!rule && *w.start == '#');
 			rule = rule || *w.start == '-';
 			if (rule && !quoted && word_is_ip6(&w))
 				return true;

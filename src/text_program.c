@@ -279,21 +279,13 @@ static int list_ipset(struct scratch *s, const struct table *t, bool counters, s
 	return r;
 }
 
-static int list_nft(struct scratch *s, const struct table *t, const struct text_way *w, bool counters,
-		    struct buf *out, struct buf *why)
+static int list_nft(struct scratch *s, const struct table *t, bool counters, struct buf *out,
+		    struct buf *why)
 {
-	const char *argv[8] = {"nft"};
-	size_t n = 1;
+	const char *plain[] = {"nft", "list", "table", family_name(t->family), t->name, NULL};
+	const char *stateless[] = {"nft", "-s", "list", "table", family_name(t->family), t->name, NULL};
 
-	if (!counters)
-		argv[n++] = "-s";
-	if (w->option)
-		argv[n++] = w->option;
-	argv[n++] = "list";
-	argv[n++] = "table";
-	argv[n++] = family_name(t->family);
-	argv[n++] = t->name;
-	return run(s, argv, NULL, out, why);
+	return run(s, counters ? plain : stateless, NULL, out, why);
 }
 
 int text_list(struct scratch *s, const struct table *t, const struct text_way *w, bool counters,
@@ -304,7 +296,7 @@ int text_list(struct scratch *s, const struct table *t, const struct text_way *w
 	if (w->kind == TEXT_IPSET)
 		r = list_ipset(s, t, counters, out, why);
 	else if (w->kind == TEXT_NFT)
-		r = list_nft(s, t, w, counters, out, why);
+		r = list_nft(s, t, counters, out, why);
 	else
 		r = list_iptables(s, t, w, counters, out, why);
 	if (!r && !out->len) {

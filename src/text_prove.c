@@ -15,7 +15,7 @@
  */
 struct candidate {
 	const struct table *table;
-	struct text_way ways[4];
+	struct text_way ways[2];
 	size_t nways;
 	size_t way;          /* the one in use; nways: none is left */
 	struct buf listing;
@@ -52,10 +52,9 @@ static bool family_is_legacy(const struct ruleset *rs, uint8_t family)
 	return false;
 }
 
-static void add_way(struct candidate *c, enum text_kind kind, enum text_variant variant,
-		    const char *option)
+static void add_way(struct candidate *c, enum text_kind kind, enum text_variant variant)
 {
-	c->ways[c->nways++] = (struct text_way){kind, variant, option};
+	c->ways[c->nways++] = (struct text_way){kind, variant};
 }
 
 static void find_ways(const struct ruleset *rs, struct candidate *c)
@@ -66,15 +65,14 @@ static void find_ways(const struct ruleset *rs, struct candidate *c)
 	if (t->empty)
 		return;
 	if (t->engine == ENGINE_IPSET)
-		add_way(c, TEXT_IPSET, VARIANT_NFT, NULL);
+		add_way(c, TEXT_IPSET, VARIANT_NFT);
 	if (t->engine == ENGINE_XTABLES)
-		add_way(c, iptables, VARIANT_LEGACY, NULL);
+		add_way(c, iptables, VARIANT_LEGACY);
 	if (t->engine != ENGINE_NFT)
 		return;
 	if (table_is_iptables(t) && !family_is_legacy(rs, t->family))
-		add_way(c, iptables, VARIANT_NFT, NULL);
-	add_way(c, TEXT_NFT, VARIANT_NFT, NULL);
-	add_way(c, TEXT_NFT, VARIANT_NFT, "-n");
+		add_way(c, iptables, VARIANT_NFT);
+	add_way(c, TEXT_NFT, VARIANT_NFT);
 }
 
 static const struct text_way *way_of(const struct candidate *c)
@@ -89,14 +87,11 @@ static bool goes_to(const struct candidate *c, enum text_kind kind)
 	return w && w->kind == kind;
 }
 
-/* The way in use does not do. Another way of the same kind that fails too adds nothing to the reason. */
+/* The way in use does not do. */
 static void next_way(struct candidate *c, const char *why)
 {
-	enum text_kind kind = way_of(c)->kind;
-
-	if (!c->way || c->ways[c->way - 1].kind != kind)
-		buf_printf(&c->reason, "%s%s: %s", c->reason.len ? ", " : "", text_formats[kind].name,
-			   why);
+	buf_printf(&c->reason, "%s%s: %s", c->reason.len ? ", " : "",
+		   text_formats[way_of(c)->kind].name, why);
 	c->listing.len = 0;
 	c->way++;
 }

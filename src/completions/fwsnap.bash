@@ -9,7 +9,7 @@ _fwsnap_refs() {
 		file=${file##*/}
 		echo "${file%.tar.gz}"
 	done
-	echo @
+	echo '@ live text'
 }
 
 _fwsnap() {
@@ -39,7 +39,7 @@ _fwsnap() {
 		return
 		;;
 	--format) choice='summary iptables ip6tables nft ipset' ;;
-	--type) choice='snapshot iptables ip6tables nft ipset' ;;
+	--type) choice='iptables ip6tables nft ipset' ;;
 	--tag | --message | -m | --keep) return ;;
 	*)
 		case $command in

@@ -139,14 +139,6 @@ int netlink_run(struct netlink *n, struct nlmsghdr *request, netlink_callback *f
 	return result ? result : r < 0 ? r : 0;
 }
 
-bool netlink_ok(const struct nlattr *a, const void *end)
-{
-	size_t left = (size_t)((const char *)end - (const char *)a);
-
-	return (const char *)a < (const char *)end && left >= sizeof(*a) &&
-	       a->nla_len >= sizeof(*a) && a->nla_len <= left;
-}
-
 void netlink_attributes(const struct nlattr *first, size_t len, const struct nlattr **tb,
 			unsigned max)
 {
@@ -154,8 +146,8 @@ void netlink_attributes(const struct nlattr *first, size_t len, const struct nla
 
 	memset(tb, 0, (max + 1) * sizeof(*tb));
 	netlink_each(a, first, len)
-		if (mnl_attr_get_type(a) <= max)
-			tb[mnl_attr_get_type(a)] = a;
+		if (netlink_type(a) <= max)
+			tb[netlink_type(a)] = a;
 }
 
 const struct nlattr *netlink_first(const struct nlmsghdr *nlh, size_t *len)
@@ -170,8 +162,8 @@ uint32_t netlink_u32(const struct nlattr *a)
 {
 	uint32_t v = 0;
 
-	if (a && mnl_attr_get_payload_len(a) >= sizeof(v))
-		memcpy(&v, mnl_attr_get_payload(a), sizeof(v));
+	if (a && netlink_length(a) >= sizeof(v))
+		memcpy(&v, netlink_payload(a), sizeof(v));
 	return ntohl(v);
 }
 
@@ -179,15 +171,15 @@ uint64_t netlink_u64(const struct nlattr *a)
 {
 	uint64_t v = 0;
 
-	if (a && mnl_attr_get_payload_len(a) >= sizeof(v))
-		memcpy(&v, mnl_attr_get_payload(a), sizeof(v));
+	if (a && netlink_length(a) >= sizeof(v))
+		memcpy(&v, netlink_payload(a), sizeof(v));
 	return be64toh(v);
 }
 
 const char *netlink_str(const struct nlattr *a)
 {
-	size_t n = a ? mnl_attr_get_payload_len(a) : 0;
-	const char *s = a ? mnl_attr_get_payload(a) : "";
+	size_t n = a ? netlink_length(a) : 0;
+	const char *s = a ? netlink_payload(a) : "";
 
-	return n && memchr(s, '\0', n) ? s : "";
+	return n && !s[n - 1] ? s : "";
 }

@@ -61,9 +61,37 @@ uint32_t netlink_u32(const struct nlattr *a); /* from network order */
 uint64_t netlink_u64(const struct nlattr *a);
 const char *netlink_str(const struct nlattr *a);
 
-/* Iterates over attributes in hostile or trusted bytes alike. */
+/* Walking attributes, in hostile or trusted bytes alike; the hot paths of large rulesets are here. */
+static inline const void *netlink_payload(const struct nlattr *a)
+{
+	return (const char *)a + NLA_HDRLEN;
+}
+
+static inline size_t netlink_length(const struct nlattr *a)
+{
+	return a->nla_len - (size_t)NLA_HDRLEN;
+}
+
+static inline unsigned netlink_type(const struct nlattr *a)
+{
+	return a->nla_type & NLA_TYPE_MASK;
+}
+
+static inline bool netlink_ok(const struct nlattr *a, const char *end)
+{
+	return (const char *)a < end && (size_t)(end - (const char *)a) >= sizeof(*a) &&
+	       a->nla_len >= sizeof(*a) && a->nla_len <= end - (const char *)a;
+}
+
+static inline const struct nlattr *netlink_next(const struct nlattr *a)
+{
+	return (const struct nlattr *)(const void *)((const char *)a + NLA_ALIGN(a->nla_len));
+}
+
 #define netlink_each(a, first, len)                                                                \
-	for ((a) = (first); netlink_ok((a), (const char *)(first) + (len)); (a) = mnl_attr_next(a))
-bool netlink_ok(const struct nlattr *a, const void *end);
+	for ((a) = (first); netlink_ok((a), (const char *)(first) + (len)); (a) = netlink_next(a))
+/* The same over the attributes inside a nest. */
+#define netlink_each_in(a, nest)                                                                   \
+	netlink_each(a, (const struct nlattr *)netlink_payload(nest), netlink_length(nest))
 
 #endif

@@ -69,8 +69,7 @@ static void feed_elements(struct nft_digest *d, const struct nlmsghdr *nlh)
 	if (!set || !tb[NFTA_SET_ELEM_LIST_ELEMENTS])
 		return;
 	c.set = set;
-	netlink_each(e, (const struct nlattr *)mnl_attr_get_payload(tb[NFTA_SET_ELEM_LIST_ELEMENTS]),
-		     mnl_attr_get_payload_len(tb[NFTA_SET_ELEM_LIST_ELEMENTS])) {
+	netlink_each_in(e, tb[NFTA_SET_ELEM_LIST_ELEMENTS]) {
 		struct digest digest;
 
 		d->canon.len = 0;
@@ -79,15 +78,6 @@ static void feed_elements(struct nft_digest *d, const struct nlmsghdr *nlh)
 		digest_add(c.timed ? &set->dynamic : &set->fixed, digest);
 		d->t->counts.elements += !c.interval_end && !(set->flags & NFT_SET_ANONYMOUS);
 	}
-}
-
-static void note_update(const char *name, void *arg)
-{
-	struct nft_digest *d = arg;
-	struct nft_set *set = nft_find_set(&d->index, name);
-
-	if (set)
-		set->updated = true;
 }
 
 static void feed_rule(struct nft_digest *d, const struct nlmsghdr *nlh)
@@ -110,7 +100,6 @@ static void feed_rule(struct nft_digest *d, const struct nlmsghdr *nlh)
 	else
 		digest_add(&d->t->fixed, record_digest(d, 'r', chain->name, chain->rules++));
 	d->t->counts.rules++;
-	nft_rule_updates(nlh, note_update, d);
 }
 
 void nft_digest_feed(struct nft_digest *d, const struct nlmsghdr *nlh)

@@ -49,7 +49,7 @@ void nft_store(struct buf *records, const struct nlmsghdr *nlh)
 
 	buf_add(records, nlh, MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct nfgenmsg)));
 	netlink_each(a, first, len) {
-		unsigned type = mnl_attr_get_type(a);
+		unsigned type = netlink_type(a);
 
 		if (type < 32 && never[nft_type(nlh)] & 1U << type)
 			continue;

@@ -23,17 +23,49 @@ static unsigned slot_of(uint32_t reg)
 	return slot < SLOTS ? slot : SLOTS - 1;
 }
 
-/* By expression: the attribute of the register it writes. */
-static const struct {
+/* Expressions that matter here; dreg: the attribute of the register that one writes. */
+enum kind { WRITER, META, FIB, PAYLOAD, IMMEDIATE, COMPARE, RANGE, DUP, FORWARD, BYTEORDER, XT, DYNSET };
+
+#define NAME(s) s, sizeof(s)
+
+static const struct expression {
 	const char *name;
-	uint8_t dreg;
-} writers[] = {
-	{"payload", NFTA_PAYLOAD_DREG}, {"meta", NFTA_META_DREG},     {"ct", NFTA_CT_DREG},
-	{"exthdr", NFTA_EXTHDR_DREG},	{"bitwise", NFTA_BITWISE_DREG}, {"lookup", NFTA_LOOKUP_DREG},
-	{"fib", NFTA_FIB_DREG},		{"rt", NFTA_RT_DREG},	      {"socket", NFTA_SOCKET_DREG},
-	{"hash", NFTA_HASH_DREG},	{"numgen", NFTA_NG_DREG},     {"osf", NFTA_OSF_DREG},
-	{"tunnel", NFTA_TUNNEL_DREG},	{"xfrm", NFTA_XFRM_DREG},     {"immediate", NFTA_IMMEDIATE_DREG},
+	uint8_t length; /* of the name, its NUL included */
+	uint8_t kind, dreg;
+} expressions[] = {
+	{NAME("payload"), PAYLOAD, NFTA_PAYLOAD_DREG},
+	{NAME("meta"), META, NFTA_META_DREG},
+	{NAME("cmp"), COMPARE, 0},
+	{NAME("immediate"), IMMEDIATE, NFTA_IMMEDIATE_DREG},
+	{NAME("lookup"), WRITER, NFTA_LOOKUP_DREG},
+	{NAME("bitwise"), WRITER, NFTA_BITWISE_DREG},
+	{NAME("ct"), WRITER, NFTA_CT_DREG},
+	{NAME("match"), XT, 0},
+	{NAME("target"), XT, 0},
+	{NAME("fib"), FIB, NFTA_FIB_DREG},
+	{NAME("range"), RANGE, 0},
+	{NAME("byteorder"), BYTEORDER, 0},
+	{NAME("dup"), DUP, 0},
+	{NAME("fwd"), FORWARD, 0},
+	{NAME("exthdr"), WRITER, NFTA_EXTHDR_DREG},
+	{NAME("rt"), WRITER, NFTA_RT_DREG},
+	{NAME("socket"), WRITER, NFTA_SOCKET_DREG},
+	{NAME("hash"), WRITER, NFTA_HASH_DREG},
+	{NAME("numgen"), WRITER, NFTA_NG_DREG},
+	{NAME("osf"), WRITER, NFTA_OSF_DREG},
+	{NAME("tunnel"), WRITER, NFTA_TUNNEL_DREG},
+	{NAME("xfrm"), WRITER, NFTA_XFRM_DREG},
+	{NAME("dynset"), DYNSET, 0},
 };
+
+static const struct expression *find_expression(const struct nlattr *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(expressions) && name; i++)
+		if (expressions[i].length == netlink_length(name) &&
+		    !memcmp(expressions[i].name, netlink_payload(name), expressions[i].length))
+			return &expressions[i];
+	return NULL;
+}
 
 static void write_register(struct flow *f, uint32_t reg, enum content content)
 {
@@ -53,41 +85,48 @@ static void note_value(struct flow *f, const struct nlattr *nest, bool big_endia
 
 	if (!nest)
 		return;
-	netlink_each(a, (const struct nlattr *)mnl_attr_get_payload(nest),
-		     mnl_attr_get_payload_len(nest))
-		if (mnl_attr_get_type(a) == NFTA_DATA_VALUE && c->nlinks < ARRAY_SIZE(c->links)) {
+	netlink_each_in(a, nest)
+		if (netlink_type(a) == NFTA_DATA_VALUE && c->nlinks < ARRAY_SIZE(c->links)) {
 			c->links_big_endian[c->nlinks] = big_endian;
 			c->links[c->nlinks++] = a;
 		}
 }
 
-/* What meta, payload and fib load: an interface index, the transport protocol, or something else. */
-static enum content loaded(const struct flow *f, const char *name, const struct nlattr *const *tb)
+static enum content payload_content(const struct flow *f, const struct nlattr *const *tb)
 {
-	uint32_t key = netlink_u32(tb[NFTA_META_KEY]);
+	uint32_t base = netlink_u32(tb[NFTA_PAYLOAD_BASE]);
+	uint32_t offset = netlink_u32(tb[NFTA_PAYLOAD_OFFSET]);
 
-	if (!strcmp(name, "meta")) {
+	if (base == NFT_PAYLOAD_NETWORK_HEADER &&
+	    ((f->copy->family == NFPROTO_IPV4 && offset == 9) ||
+	     (f->copy->family == NFPROTO_IPV6 && offset == 6)))
+		return PROTOCOL;
+	if (base == NFT_PAYLOAD_LL_HEADER && f->copy->family == NFPROTO_BRIDGE && offset == 12)
+		return PROTOCOL;
+	return OTHER;
+}
+
+/* What an expression loads: an interface index, the transport protocol, or something else. */
+static enum content loaded(const struct flow *f, enum kind kind, const struct nlattr *const *tb)
+{
+	uint32_t key;
+
+	switch (kind) {
+	case META:
+		key = netlink_u32(tb[NFTA_META_KEY]);
 		if (key == NFT_META_IIF || key == NFT_META_OIF || key == NFT_META_SDIF)
 			return LINK;
 		return key == NFT_META_L4PROTO ? PROTOCOL : OTHER;
-	}
-	if (!strcmp(name, "fib"))
+	case FIB:
 		return netlink_u32(tb[NFTA_FIB_RESULT]) == NFT_FIB_RESULT_OIF &&
 				       !(netlink_u32(tb[NFTA_FIB_FLAGS]) & NFTA_FIB_F_PRESENT)
 			       ? LINK
 			       : OTHER;
-	if (!strcmp(name, "payload")) {
-		uint32_t base = netlink_u32(tb[NFTA_PAYLOAD_BASE]);
-		uint32_t offset = netlink_u32(tb[NFTA_PAYLOAD_OFFSET]);
-
-		if (base == NFT_PAYLOAD_NETWORK_HEADER &&
-		    ((f->copy->family == NFPROTO_IPV4 && offset == 9) ||
-		     (f->copy->family == NFPROTO_IPV6 && offset == 6)))
-			return PROTOCOL;
-		if (base == NFT_PAYLOAD_LL_HEADER && f->copy->family == NFPROTO_BRIDGE && offset == 12)
-			return PROTOCOL;
+	case PAYLOAD:
+		return payload_content(f, tb);
+	default:
+		return OTHER;
 	}
-	return OTHER;
 }
 
 /* The kernel takes a bridge's protocol as the two bytes in the order of the header. */
@@ -98,14 +137,13 @@ static void note_protocol(struct flow *f, const struct nlattr *const *tb)
 
 	if (c->compat >= 0 || !nest)
 		return;
-	netlink_each(a, (const struct nlattr *)mnl_attr_get_payload(nest),
-		     mnl_attr_get_payload_len(nest)) {
-		const uint8_t *value = mnl_attr_get_payload(a);
+	netlink_each_in(a, nest) {
+		const uint8_t *value = netlink_payload(a);
 		uint16_t wide;
 
-		if (mnl_attr_get_payload_len(a) == 1) {
+		if (netlink_length(a) == 1) {
 			c->compat = *value;
-		} else if (mnl_attr_get_payload_len(a) == 2) {
+		} else if (netlink_length(a) == 2) {
 			memcpy(&wide, value, sizeof(wide));
 			c->compat = wide;
 		}
@@ -150,68 +188,73 @@ static void byteorder(struct flow *f, const struct nlattr *const *tb)
 
 #define EXPRESSION_MAX 11
 
-static void step(struct flow *f, const char *name, const struct nlattr *const *tb)
+static void step(void *arg, const struct expression *e, const struct nlattr *const *tb)
 {
-	if (!strcmp(name, "cmp")) {
-		compare(f, tb);
-	} else if (!strcmp(name, "range")) {
-		range(f, tb);
-	} else if (!strcmp(name, "dup")) {
-		send_to(f, tb[NFTA_DUP_SREG_DEV]);
-	} else if (!strcmp(name, "fwd")) {
-		send_to(f, tb[NFTA_FWD_SREG_DEV]);
-	} else if (!strcmp(name, "byteorder")) {
-		byteorder(f, tb);
-	} else if (!strcmp(name, "match") || !strcmp(name, "target")) {
-		f->xt = true;
-	} else {
-		for (size_t i = 0; i < ARRAY_SIZE(writers); i++)
-			if (!strcmp(writers[i].name, name) && tb[writers[i].dreg]) {
-				uint32_t reg = netlink_u32(tb[writers[i].dreg]);
+	struct flow *f = arg;
+	uint32_t reg;
 
-				write_register(f, reg, loaded(f, name, tb));
-				if (!strcmp(name, "immediate"))
-					f->immediate[slot_of(reg)] = tb[NFTA_IMMEDIATE_DATA];
-			}
+	switch (e->kind) {
+	case COMPARE:
+		compare(f, tb);
+		break;
+	case RANGE:
+		range(f, tb);
+		break;
+	case DUP:
+		send_to(f, tb[NFTA_DUP_SREG_DEV]);
+		break;
+	case FORWARD:
+		send_to(f, tb[NFTA_FWD_SREG_DEV]);
+		break;
+	case BYTEORDER:
+		byteorder(f, tb);
+		break;
+	case XT:
+		f->xt = true;
+		break;
+	default:
+		if (!e->dreg || !tb[e->dreg])
+			break;
+		reg = netlink_u32(tb[e->dreg]);
+		write_register(f, reg, loaded(f, e->kind, tb));
+		if (e->kind == IMMEDIATE)
+			f->immediate[slot_of(reg)] = tb[NFTA_IMMEDIATE_DATA];
 	}
 }
 
-/* Calls fn for each expression of a rule with its name and attributes. */
+/* Calls fn for each expression of a rule that matters here, with its attributes. */
 static void each_expression(const struct nlmsghdr *rule,
-			    void (*fn)(void *arg, const char *name, const struct nlattr *const *tb),
+			    void (*fn)(void *arg, const struct expression *e,
+				       const struct nlattr *const *tb),
 			    void *arg)
 {
-	const struct nlattr *tb[NFTA_RULE_MAX + 1], *e;
+	const struct nlattr *tb[NFTA_RULE_MAX + 1], *element;
 	size_t len;
 	const struct nlattr *first = netlink_first(rule, &len);
 
 	netlink_attributes(first, len, tb, NFTA_RULE_MAX);
 	if (!tb[NFTA_RULE_EXPRESSIONS])
 		return;
-	netlink_each(e, (const struct nlattr *)mnl_attr_get_payload(tb[NFTA_RULE_EXPRESSIONS]),
-		     mnl_attr_get_payload_len(tb[NFTA_RULE_EXPRESSIONS])) {
-		const struct nlattr *parts[NFTA_EXPR_MAX + 1], *data[EXPRESSION_MAX + 1] = {NULL};
+	netlink_each_in(element, tb[NFTA_RULE_EXPRESSIONS]) {
+		const struct nlattr *parts[NFTA_EXPR_MAX + 1], *data[EXPRESSION_MAX + 1];
+		const struct expression *e;
 
-		netlink_attributes(mnl_attr_get_payload(e), mnl_attr_get_payload_len(e), parts,
+		netlink_attributes(netlink_payload(element), netlink_length(element), parts,
 				   NFTA_EXPR_MAX);
-		if (parts[NFTA_EXPR_DATA])
-			netlink_attributes(mnl_attr_get_payload(parts[NFTA_EXPR_DATA]),
-					   mnl_attr_get_payload_len(parts[NFTA_EXPR_DATA]), data,
-					   EXPRESSION_MAX);
-		fn(arg, netlink_str(parts[NFTA_EXPR_NAME]), data);
+		e = find_expression(parts[NFTA_EXPR_NAME]);
+		if (!e || !parts[NFTA_EXPR_DATA])
+			continue;
+		netlink_attributes(netlink_payload(parts[NFTA_EXPR_DATA]),
+				   netlink_length(parts[NFTA_EXPR_DATA]), data, EXPRESSION_MAX);
+		fn(arg, e, data);
 	}
-}
-
-static void step_of(void *arg, const char *name, const struct nlattr *const *tb)
-{
-	step(arg, name, tb);
 }
 
 void nft_rule_flow(struct nft_copy *c, const struct nlmsghdr *rule)
 {
 	struct flow f = {.copy = c};
 
-	each_expression(rule, step_of, &f);
+	each_expression(rule, step, &f);
 	if (!f.xt)
 		c->compat = -1;
 }
@@ -221,19 +264,19 @@ struct named {
 	void *arg;
 };
 
-static void jump_of(void *arg, const char *name, const struct nlattr *const *tb)
+static void jump_of(void *arg, const struct expression *e, const struct nlattr *const *tb)
 {
 	struct named *named = arg;
 	const struct nlattr *data[NFTA_DATA_MAX + 1], *verdict[NFTA_VERDICT_MAX + 1];
 
-	if (strcmp(name, "immediate") || !tb[NFTA_IMMEDIATE_DATA])
+	if (e->kind != IMMEDIATE || !tb[NFTA_IMMEDIATE_DATA])
 		return;
-	netlink_attributes(mnl_attr_get_payload(tb[NFTA_IMMEDIATE_DATA]),
-			   mnl_attr_get_payload_len(tb[NFTA_IMMEDIATE_DATA]), data, NFTA_DATA_MAX);
+	netlink_attributes(netlink_payload(tb[NFTA_IMMEDIATE_DATA]),
+			   netlink_length(tb[NFTA_IMMEDIATE_DATA]), data, NFTA_DATA_MAX);
 	if (!data[NFTA_DATA_VERDICT])
 		return;
-	netlink_attributes(mnl_attr_get_payload(data[NFTA_DATA_VERDICT]),
-			   mnl_attr_get_payload_len(data[NFTA_DATA_VERDICT]), verdict,
+	netlink_attributes(netlink_payload(data[NFTA_DATA_VERDICT]),
+			   netlink_length(data[NFTA_DATA_VERDICT]), verdict,
 			   NFTA_VERDICT_MAX);
 	if (verdict[NFTA_VERDICT_CHAIN])
 		named->fn(netlink_str(verdict[NFTA_VERDICT_CHAIN]), named->arg);
@@ -246,11 +289,11 @@ void nft_rule_jumps(const struct nlmsghdr *nlh, void (*fn)(const char *chain, vo
 	each_expression(nlh, jump_of, &named);
 }
 
-static void update_of(void *arg, const char *name, const struct nlattr *const *tb)
+static void update_of(void *arg, const struct expression *e, const struct nlattr *const *tb)
 {
 	struct named *named = arg;
 
-	if (!strcmp(name, "dynset"))
+	if (e->kind == DYNSET)
 		named->fn(netlink_str(tb[NFTA_DYNSET_SET_NAME]), named->arg);
 }
 

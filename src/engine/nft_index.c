@@ -82,8 +82,8 @@ struct nft_set *nft_index_set(struct nft_index *x, const struct nlmsghdr *nlh)
 
 	netlink_attributes(first, len, tb, NFTA_SET_MAX);
 	if (tb[NFTA_SET_DESC])
-		netlink_attributes(mnl_attr_get_payload(tb[NFTA_SET_DESC]),
-				   mnl_attr_get_payload_len(tb[NFTA_SET_DESC]), desc,
+		netlink_attributes(netlink_payload(tb[NFTA_SET_DESC]),
+				   netlink_length(tb[NFTA_SET_DESC]), desc,
 				   NFTA_SET_DESC_MAX);
 	s->name = str_dup(netlink_str(tb[NFTA_SET_NAME]));
 	s->flags = netlink_u32(tb[NFTA_SET_FLAGS]);
@@ -107,8 +107,7 @@ static void hook_devices(const struct nlattr *const *hook, struct strlist *out)
 		strlist_add(out, netlink_str(hook[NFTA_HOOK_DEV]));
 	if (!list)
 		return;
-	netlink_each(a, (const struct nlattr *)mnl_attr_get_payload(list),
-		     mnl_attr_get_payload_len(list))
+	netlink_each_in(a, list)
 		strlist_add(out, netlink_str(a));
 	strlist_sort(out);
 }
@@ -125,8 +124,8 @@ struct nft_chain *nft_index_chain(struct nft_index *x, const struct nlmsghdr *nl
 	c->flags = netlink_u32(tb[NFTA_CHAIN_FLAGS]);
 	c->policy = tb[NFTA_CHAIN_POLICY] ? netlink_u32(tb[NFTA_CHAIN_POLICY]) : NF_ACCEPT;
 	if (tb[NFTA_CHAIN_HOOK]) {
-		netlink_attributes(mnl_attr_get_payload(tb[NFTA_CHAIN_HOOK]),
-				   mnl_attr_get_payload_len(tb[NFTA_CHAIN_HOOK]), hook,
+		netlink_attributes(netlink_payload(tb[NFTA_CHAIN_HOOK]),
+				   netlink_length(tb[NFTA_CHAIN_HOOK]), hook,
 				   NFTA_HOOK_MAX);
 		c->base = true;
 		c->hook = netlink_u32(hook[NFTA_HOOK_HOOKNUM]);

@@ -25,6 +25,7 @@ enum special {
 	KEY_VALUE,     /* words of a set key */
 	DATA_VALUE,    /* an interface index, if the set's data are */
 	SET_NAME,      /* compare: an anonymous set counts by content */
+	UPDATED_SET,   /* likewise, and a rule adds to it */
 	VERDICT_CHAIN, /* compare: a bound chain counts by content; load: by id */
 	CHAIN_NAME,    /* load: a bound chain gets an id instead */
 	RULE_CHAIN,    /* load: a bound chain by id */
@@ -88,7 +89,8 @@ static const struct row {
 	[LAST] = {[NFTA_LAST_SET] = {CMP_DROP, 0, 0},
 		  [NFTA_LAST_MSECS] = {CMP_DROP, 0, 0},
 		  [NFTA_LAST_PAD] = {DROP, 0, 0}},
-	[DYNSET] = {[NFTA_DYNSET_SET_ID] = {DROP, 0, 0},
+	[DYNSET] = {[NFTA_DYNSET_SET_NAME] = {0, 0, UPDATED_SET},
+		    [NFTA_DYNSET_SET_ID] = {DROP, 0, 0},
 		    [NFTA_DYNSET_TIMEOUT] = {0, 0, UNLESS_ZERO},
 		    [NFTA_DYNSET_EXPR] = {0, EXPRESSION, 0},
 		    [NFTA_DYNSET_PAD] = {DROP, 0, 0},
@@ -109,14 +111,19 @@ static const struct row {
 	[TUNNEL_OPTIONS] = {[NFTA_TUNNEL_KEY_OPTS_GENEVE] = {0, 0, NESTED_FLAG}},
 };
 
+/* The length, its NUL included, tells most names apart. */
+#define NAME(s) s, sizeof(s)
+
 static const struct {
 	const char *name;
+	uint8_t length;
 	uint8_t context;
 } expressions[] = {
-	{"counter", COUNTER}, {"quota", QUOTA},	  {"last", LAST},     {"dynset", DYNSET},
-	{"osf", OSF},	      {"exthdr", EXTHDR}, {"immediate", IMMEDIATE}, {"cmp", CMP},
-	{"range", RANGE},     {"lookup", LOOKUP}, {"match", XT},      {"target", XT},
-	{"limit", LIMIT},     {"objref", OBJREF},
+	{NAME("counter"), COUNTER},	{NAME("quota"), QUOTA},	  {NAME("last"), LAST},
+	{NAME("dynset"), DYNSET},	{NAME("osf"), OSF},	  {NAME("exthdr"), EXTHDR},
+	{NAME("immediate"), IMMEDIATE}, {NAME("cmp"), CMP},	  {NAME("range"), RANGE},
+	{NAME("lookup"), LOOKUP},	{NAME("match"), XT},	  {NAME("target"), XT},
+	{NAME("limit"), LIMIT},		{NAME("objref"), OBJREF},
 };
 
 static void copy_attributes(struct nft_copy *c, enum context context, const struct nlattr *nest,
@@ -135,18 +142,13 @@ static void fail(struct nft_copy *c, int error, const char *format, ...)
 	va_end(ap);
 }
 
-static const void *payload(const struct nlattr *a)
-{
-	return mnl_attr_get_payload(a);
-}
-
 static const struct nlattr *child(const struct nlattr *nest, unsigned type)
 {
 	const struct nlattr *a;
 
 	if (nest)
-		netlink_each(a, (const struct nlattr *)payload(nest), mnl_attr_get_payload_len(nest))
-			if (mnl_attr_get_type(a) == type)
+		netlink_each_in(a, nest)
+			if (netlink_type(a) == type)
 				return a;
 	return NULL;
 }
@@ -154,8 +156,12 @@ static const struct nlattr *child(const struct nlattr *nest, unsigned type)
 /* Appends an attribute and returns where its payload is. */
 static uint8_t *put(struct buf *out, uint16_t raw_type, const void *data, size_t n)
 {
-	struct nlattr *a = buf_add_zero(out, MNL_ATTR_HDRLEN + MNL_ALIGN(n));
+	size_t whole = MNL_ATTR_HDRLEN + MNL_ALIGN(n);
+	struct nlattr *a = buf_reserve(out, whole);
 
+	out->len += whole;
+	if (n)
+		memset((char *)a + whole - NLMSG_ALIGNTO, 0, NLMSG_ALIGNTO);
 	a->nla_type = raw_type;
 	a->nla_len = (uint16_t)(MNL_ATTR_HDRLEN + n);
 	if (n)
@@ -165,7 +171,7 @@ static uint8_t *put(struct buf *out, uint16_t raw_type, const void *data, size_t
 
 static uint8_t *put_same(struct buf *out, const struct nlattr *a)
 {
-	return put(out, a->nla_type, payload(a), mnl_attr_get_payload_len(a));
+	return put(out, a->nla_type, netlink_payload(a), netlink_length(a));
 }
 
 static void put_u32(struct buf *out, uint16_t type, uint32_t value)
@@ -245,7 +251,7 @@ static void copy_xt_info(struct nft_copy *c, const struct nlattr *expression,
 	put_same(c->out, info);
 	if (!target && strcmp(name, "set"))
 		return;
-	if (mnl_attr_get_payload_len(info) < n * step) {
+	if (netlink_length(info) < n * step) {
 		fail(c, -EBADMSG, "a set match is too short");
 		return;
 	}
@@ -253,10 +259,12 @@ static void copy_xt_info(struct nft_copy *c, const struct nlattr *expression,
 		translate_set(c, at + i * step, target);
 }
 
-static void copy_name(struct nft_copy *c, const struct nlattr *a)
+static void copy_name(struct nft_copy *c, const struct nlattr *a, bool updated)
 {
-	const struct nft_set *s = c->load ? NULL : nft_find_set(c->index, netlink_str(a));
+	struct nft_set *s = c->load ? NULL : nft_find_set(c->index, netlink_str(a));
 
+	if (s)
+		s->updated |= updated;
 	if (s && s->flags & NFT_SET_ANONYMOUS) {
 		struct digest sum = s->attributes;
 
@@ -288,7 +296,7 @@ static void copy_chain_name(struct nft_copy *c, const struct nlattr *a, uint16_t
 
 static void copy_value(struct nft_copy *c, enum special special, const struct nlattr *a)
 {
-	size_t at = c->out->len + MNL_ATTR_HDRLEN, len = mnl_attr_get_payload_len(a);
+	size_t at = c->out->len + MNL_ATTR_HDRLEN, len = netlink_length(a);
 	bool big_endian = c->set && c->set->flags & NFT_SET_INTERVAL;
 
 	put_same(c->out, a);
@@ -308,10 +316,11 @@ static void copy_value(struct nft_copy *c, enum special special, const struct nl
 
 static enum context expression_context(const struct nlattr *nest)
 {
-	const char *name = netlink_str(child(nest, NFTA_EXPR_NAME));
+	const struct nlattr *name = child(nest, NFTA_EXPR_NAME);
 
-	for (size_t i = 0; i < ARRAY_SIZE(expressions); i++)
-		if (!strcmp(expressions[i].name, name))
+	for (size_t i = 0; i < ARRAY_SIZE(expressions) && name; i++)
+		if (expressions[i].length == netlink_length(name) &&
+		    !memcmp(expressions[i].name, netlink_payload(name), expressions[i].length))
 			return expressions[i].context;
 	return OPAQUE;
 }
@@ -340,7 +349,7 @@ static void copy_nest(struct nft_copy *c, enum context context, const struct nla
 	struct nlattr *nest;
 
 	if (context == OPAQUE) {
-		put(c->out, raw_type, payload(a), mnl_attr_get_payload_len(a));
+		put(c->out, raw_type, netlink_payload(a), netlink_length(a));
 		return;
 	}
 	if (c->depth >= DEPTH_LIMIT) {
@@ -349,7 +358,7 @@ static void copy_nest(struct nft_copy *c, enum context context, const struct nla
 	}
 	c->depth++;
 	put(c->out, raw_type, NULL, 0);
-	copy_attributes(c, context, a, payload(a), mnl_attr_get_payload_len(a));
+	copy_attributes(c, context, a, netlink_payload(a), netlink_length(a));
 	nest = (struct nlattr *)(void *)(c->out->data + start);
 	nest->nla_len = (uint16_t)(c->out->len - start);
 	c->depth--;
@@ -357,9 +366,9 @@ static void copy_nest(struct nft_copy *c, enum context context, const struct nla
 
 static bool zero(const struct nlattr *a)
 {
-	const unsigned char *p = payload(a);
+	const unsigned char *p = netlink_payload(a);
 
-	for (size_t i = 0; i < mnl_attr_get_payload_len(a); i++)
+	for (size_t i = 0; i < netlink_length(a); i++)
 		if (p[i])
 			return false;
 	return true;
@@ -389,7 +398,8 @@ static void copy_special(struct nft_copy *c, enum special special, const struct 
 		copy_value(c, special, a);
 		break;
 	case SET_NAME:
-		copy_name(c, a);
+	case UPDATED_SET:
+		copy_name(c, a, special == UPDATED_SET);
 		break;
 	case VERDICT_CHAIN:
 		copy_chain_name(c, a, NFTA_VERDICT_CHAIN_ID);
@@ -457,7 +467,7 @@ static void copy_attributes(struct nft_copy *c, enum context context, const stru
 
 	netlink_each(a, first, len) {
 		static const struct row plain;
-		unsigned type = mnl_attr_get_type(a);
+		unsigned type = netlink_type(a);
 		const struct row *row = type < ATTRIBUTES ? &rows[context][type] : &plain;
 
 		if (row->drop & (c->load ? LOAD_DROP : CMP_DROP))
@@ -476,7 +486,7 @@ void nft_copy_element(struct nft_copy *c, const struct nlattr *element)
 	c->timed = false;
 	c->interval_end = netlink_u32(child(element, NFTA_SET_ELEM_FLAGS)) &
 			  NFT_SET_ELEM_INTERVAL_END;
-	copy_attributes(c, ELEMENT, element, payload(element), mnl_attr_get_payload_len(element));
+	copy_attributes(c, ELEMENT, element, netlink_payload(element), netlink_length(element));
 }
 
 static void put_compat(struct nft_copy *c)

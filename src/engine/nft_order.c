@@ -74,13 +74,13 @@ static int on_hook(const struct nlmsghdr *nlh, void *arg)
 	netlink_attributes(first, len, tb, NFNLA_HOOK_MAX);
 	if (!tb[NFNLA_HOOK_CHAIN_INFO])
 		return 0;
-	netlink_attributes(mnl_attr_get_payload(tb[NFNLA_HOOK_CHAIN_INFO]),
-			   mnl_attr_get_payload_len(tb[NFNLA_HOOK_CHAIN_INFO]), info,
+	netlink_attributes(netlink_payload(tb[NFNLA_HOOK_CHAIN_INFO]),
+			   netlink_length(tb[NFNLA_HOOK_CHAIN_INFO]), info,
 			   NFNLA_HOOK_INFO_MAX);
 	if (!info[NFNLA_HOOK_INFO_DESC])
 		return 0;
-	netlink_attributes(mnl_attr_get_payload(info[NFNLA_HOOK_INFO_DESC]),
-			   mnl_attr_get_payload_len(info[NFNLA_HOOK_INFO_DESC]), desc,
+	netlink_attributes(netlink_payload(info[NFNLA_HOOK_INFO_DESC]),
+			   netlink_length(info[NFNLA_HOOK_INFO_DESC]), desc,
 			   NFNLA_CHAIN_MAX);
 	for (size_t i = 0; i < l->place->n; i++) {
 		const struct nft_base *b = l->place->bases[i];

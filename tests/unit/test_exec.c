@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* no valgrind: it does not know pidfd_open (3.19) */
 #include "exec.h"
 
 #include <errno.h>

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/ipset.h"
+#include "log.h"
+
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <stdio.h>
+#include <string.h>
+
+struct reader {
+	struct ruleset *rs;
+	const struct capture *capture;
+	struct ipset_kernel *kernel;
+	struct table *table; /* whose members come next; NULL: of a set that is passed over */
+	struct ipset_writer writer;
+	struct ipset_digest digest;
+};
+
+static bool is_temporary(const char *name)
+{
+	return !strncmp(name, IPSET_TEMPORARY, strlen(IPSET_TEMPORARY));
+}
+
+static void note_set(struct reader *rd, const char *name)
+{
+	struct set_ref *s = array_grow(&rd->rs->sets, &rd->rs->nsets, sizeof(*s));
+
+	s->index = ipset_index(rd->kernel, name);
+	strncpy(s->name, name, sizeof(s->name) - 1);
+}
+
+static int end_table(struct reader *rd)
+{
+	struct table *t = rd->table;
+
+	rd->table = NULL;
+	return t ? capture_flush(rd->capture, t, true) : 0;
+}
+
+static int begin_table(struct reader *rd, const struct nlmsghdr *nlh, const char *name)
+{
+	int r = end_table(rd);
+
+	if (r < 0)
+		return r;
+	note_set(rd, name);
+	if (is_temporary(name))
+		return 0;
+	rd->table = ruleset_add(rd->rs, ENGINE_IPSET, NFPROTO_UNSPEC, name);
+	rd->writer = (struct ipset_writer){.records = &rd->table->records};
+	rd->digest.table = rd->table;
+	rd->digest.position = 0;
+	ipset_store_create(&rd->table->records, nlh);
+	ipset_digest_create(&rd->digest, (const void *)rd->table->records.data);
+	return 0;
+}
+
+static int read_member(struct reader *rd, const struct nlattr *member)
+{
+	struct ipset_writer *w = &rd->writer;
+	int r = 0;
+
+	if (ipset_writer_full(w, member)) {
+		ipset_writer_close(w);
+		r = capture_flush(rd->capture, rd->table, false);
+	}
+	ipset_digest_member(&rd->digest, ipset_store_member(w, rd->kernel->protocol,
+							    rd->table->name, member));
+	return r;
+}
+
+/* A set is one message or more; the first one tells its type. */
+static int read_message(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct nlattr *tb[IPSET_ATTR_CMD_MAX + 1], *member, *nest;
+	struct reader *rd = arg;
+	size_t len;
+	const struct nlattr *first = netlink_first(nlh, &len);
+	int r = 0;
+
+	netlink_attributes(first, len, tb, IPSET_ATTR_CMD_MAX);
+	if (tb[IPSET_ATTR_TYPENAME]) {
+		if (!ipset_create_ok(tb))
+			return -EBADMSG;
+		r = begin_table(rd, nlh, netlink_str(tb[IPSET_ATTR_SETNAME]));
+	}
+	nest = tb[IPSET_ATTR_ADT];
+	if (r < 0 || !rd->table || !nest)
+		return r;
+	netlink_each(member, mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest))
+	{
+		r = read_member(rd, member);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int ipset_capture(struct ruleset *rs, const struct capture *c)
+{
+	cleanup_ipset struct ipset_kernel k = IPSET_KERNEL_INIT;
+	struct reader rd = {.rs = rs, .capture = c, .kernel = &k};
+	int r = ipset_open(&k, false);
+
+	if (r < 0 || !k.protocol)
+		return r;
+	r = ipset_dump(&k, false, read_message, &rd);
+	if (!r)
+		r = end_table(&rd);
+	ipset_digest_release(&rd.digest);
+	if (r == -EINTR || r == -EAGAIN)
+		return -EAGAIN;
+	return r < 0 ? log_errno(r, "cannot read the ipsets") : 0;
+}
+
+/* What was done for a step, to be undone if a later one fails. */
+enum deed {
+	DEED_NONE,
+	DEED_MADE,   /* the set was made */
+	DEED_STAGED, /* the new set is there under the temporary name */
+	DEED_SWAPPED,/* the new set is there, the old one has the temporary name */
+	DEED_REMADE, /* of another type: the old set is gone */
+	DEED_WAITS,  /* of another type, and rules refer to the old one: they are to use the temporary */
+};
+
+struct work {
+	const struct step *step;
+	enum deed deed;
+	char temporary[IPSET_MAXNAMELEN];
+};
+
+static const char *step_name(const struct step *s)
+{
+	return s->new ? s->new->name : s->old->name;
+}
+
+static void name_temporary(struct ipset_kernel *k, struct work *w)
+{
+	unsigned n = 0;
+
+	do
+		snprintf(w->temporary, sizeof(w->temporary), IPSET_TEMPORARY "%u", n++);
+	while (ipset_index(k, w->temporary) != SET_REF_NONE);
+}
+
+static int stage(struct ipset_kernel *k, struct work *w)
+{
+	const struct step *s = w->step;
+	int r = 0;
+
+	if (s->action == ACTION_ADD) {
+		r = ipset_make(k, s->new, s->new->name);
+		w->deed = r ? DEED_NONE : DEED_MADE;
+	} else if (s->action == ACTION_REPLACE) {
+		name_temporary(k, w);
+		r = ipset_make(k, s->new, w->temporary);
+		w->deed = r ? DEED_NONE : DEED_STAGED;
+	}
+	return r;
+}
+
+/* Swapping keeps the index, with all that refers to it; sets of two types cannot be swapped. */
+static int put_in_place(struct ipset_kernel *k, struct work *w)
+{
+	const char *name = step_name(w->step);
+	int r;
+
+	if (w->deed != DEED_STAGED)
+		return 0;
+	r = ipset_swap(k, w->temporary, name, true);
+	if (!r) {
+		w->deed = DEED_SWAPPED;
+		return 0;
+	}
+	if (r != -EMEDIUMTYPE)
+		return log_errno(r, "cannot replace ipset '%s'", name);
+	r = ipset_destroy(k, name, true);
+	if (r == -EBUSY) {
+		w->deed = DEED_WAITS;
+		return 0;
+	}
+	if (r < 0)
+		return log_errno(r, "cannot remove ipset '%s'", name);
+	w->deed = DEED_REMADE;
+	return ipset_rename(k, w->temporary, name);
+}
+
+static int take_back(struct ipset_kernel *k, const struct work *w)
+{
+	const char *name = step_name(w->step);
+	int r = 0;
+
+	switch (w->deed) {
+	case DEED_NONE:
+		break;
+	case DEED_MADE:
+		r = ipset_destroy(k, name, false);
+		break;
+	case DEED_SWAPPED:
+		r = ipset_swap(k, w->temporary, name, false);
+		if (r < 0)
+			break;
+		/* fall through */
+	case DEED_STAGED:
+	case DEED_WAITS:
+		r = ipset_destroy(k, w->temporary, false);
+		break;
+	case DEED_REMADE:
+		if (ipset_destroy(k, name, true) < 0 && ipset_destroy(k, w->temporary, true) < 0)
+			log_warning("ipset '%s' stays behind", w->temporary);
+		r = ipset_make(k, w->step->old, name);
+		break;
+	}
+	return r;
+}
+
+static void resolve(struct ipset_kernel *k, struct ruleset *rs)
+{
+	for (size_t i = 0; i < rs->nsets; i++)
+		rs->sets[i].now = ipset_index(k, rs->sets[i].name);
+}
+
+static int collect_temporary(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct nlattr *tb[IPSET_ATTR_CMD_MAX + 1];
+	size_t len;
+	const struct nlattr *first = netlink_first(nlh, &len);
+
+	netlink_attributes(first, len, tb, IPSET_ATTR_CMD_MAX);
+	if (is_temporary(netlink_str(tb[IPSET_ATTR_SETNAME])))
+		strlist_add(arg, netlink_str(tb[IPSET_ATTR_SETNAME]));
+	return 0;
+}
+
+/* Those of this change when it is done, or of one that was cut off. One that a rule names stays. */
+static int clear_temporaries(struct ipset_kernel *k)
+{
+	cleanup_strlist struct strlist names = {0};
+	int r = ipset_dump(k, true, collect_temporary, &names);
+
+	if (r < 0)
+		return log_errno(r, "cannot list the ipsets");
+	for (size_t i = 0; i < names.n; i++)
+		if (ipset_destroy(k, names.s[i], true) < 0)
+			log_detail("ipset '%s' is in use", names.s[i]);
+	return 0;
+}
+
+static bool is_list(const struct step *s)
+{
+	return s->new && s->new->type && !strcmp(s->new->type, "list:set");
+}
+
+/* Lists, or all others: a set that a new list already holds could not go. */
+static int do_some(struct ipset_kernel *k, struct work *works, size_t n, bool lists)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < n; i++)
+		if (is_list(works[i].step) == lists)
+			r = stage(k, &works[i]);
+	for (size_t i = 0; !r && i < n; i++)
+		if (is_list(works[i].step) == lists)
+			r = put_in_place(k, &works[i]);
+	return r;
+}
+
+static int do_steps(struct ipset_kernel *k, struct work *works, size_t n)
+{
+	int r = clear_temporaries(k);
+
+	if (!r)
+		r = do_some(k, works, n, false);
+	if (!r)
+		r = do_some(k, works, n, true);
+	if (!r)
+		return 0;
+	for (size_t i = n; i-- > 0;)
+		if (take_back(k, &works[i]) < 0)
+			log_error("ipset '%s' is not as it was", step_name(works[i].step));
+	return r;
+}
+
+/* Where rules have to wait for the old set to go they are loaded onto the temporary one. */
+static void lead_to_temporaries(struct ipset_kernel *k, struct ruleset *target,
+				const struct work *works, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct set_ref *s = ruleset_set_named(target, step_name(works[i].step));
+
+		if (works[i].deed == DEED_WAITS && s)
+			s->now = ipset_index(k, works[i].temporary);
+		else if (works[i].deed == DEED_SWAPPED &&
+			 ipset_destroy(k, works[i].temporary, true) < 0)
+			log_detail("ipset '%s' is in use", works[i].temporary);
+	}
+}
+
+static int ipset_change(struct plan *plan)
+{
+	cleanup_ipset struct ipset_kernel k = IPSET_KERNEL_INIT;
+	cleanup_free struct work *works = mem_zalloc((plan->nsteps + 1) * sizeof(*works));
+	int r = ipset_open(&k, plan->nsteps);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < plan->nsteps; i++)
+		works[i].step = &plan->steps[i];
+	if (plan->nsteps)
+		r = do_steps(&k, works, plan->nsteps);
+	resolve(&k, plan->live);
+	resolve(&k, plan->target);
+	if (!r)
+		lead_to_temporaries(&k, plan->target, works, plan->nsteps);
+	return r;
+}
+
+/* 1 if the set of this step was made now, for rules that are on the temporary one until then. */
+static int finish_waiting(struct ipset_kernel *k, struct plan *plan, const struct step *s)
+{
+	struct set_ref *ref;
+	int r;
+
+	if (s->action != ACTION_REPLACE)
+		return 0;
+	ref = ruleset_set_named(plan->target, s->new->name);
+	if (!ref || ref->now == ipset_index(k, s->new->name))
+		return 0;
+	r = ipset_destroy(k, s->new->name, false);
+	if (!r)
+		r = ipset_make(k, s->new, s->new->name);
+	if (r < 0)
+		return r;
+	ref->now = ipset_index(k, s->new->name);
+	return 1;
+}
+
+/* Lists come last in a capture, and have to go before what they hold. */
+static int finish_removals(struct ipset_kernel *k, const struct plan *plan)
+{
+	int r = 0;
+
+	for (size_t i = plan->nsteps; !r && i-- > 0;) {
+		const struct step *s = &plan->steps[i];
+
+		if (s->action == ACTION_REMOVE && ipset_index(k, s->old->name) != SET_REF_NONE)
+			r = ipset_destroy(k, s->old->name, false);
+	}
+	return r;
+}
+
+static int ipset_finish(struct plan *plan)
+{
+	cleanup_ipset struct ipset_kernel k = IPSET_KERNEL_INIT;
+	int r = ipset_open(&k, false), again = 0;
+
+	if (r < 0 || !k.protocol)
+		return r;
+	r = finish_removals(&k, plan);
+	for (size_t i = 0; r >= 0 && i < plan->nsteps; i++) {
+		r = finish_waiting(&k, plan, &plan->steps[i]);
+		again |= r > 0;
+	}
+	if (r < 0 || again)
+		return r < 0 ? r : 1;
+	return clear_temporaries(&k);
+}
+
+const struct engine engine_ipset = {
+	.name = "ipset",
+	.capture = ipset_capture,
+	.change = ipset_change,
+	.finish = ipset_finish,
+	.digest = ipset_digest,
+};

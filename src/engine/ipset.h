@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ipset - sets of addresses, ports and names, over netlink (linux/netfilter/ipset/ip_set.h)
+ *
+ * Records
+ * -------
+ * Netlink messages in load order, as the kernel takes them: first one IPSET_CMD_CREATE, then
+ * IPSET_CMD_ADD messages of many members each:
+ *   CREATE  PROTOCOL, SETNAME, TYPENAME, FAMILY, REVISION, DATA { what the set was made with }
+ *   ADD     PROTOCOL, SETNAME, LINENO 0, ADT { DATA { one member } ... }
+ * What is in DATA is what the kernel dumps, less the counts that only it keeps, and with
+ * NLA_F_NET_BYTEORDER on addresses: it leaves that out but demands it. Sequence numbers are 0.
+ *
+ * What counts (ruleset.h): type, family and all that the set was made with but the size of
+ * its hash, the seed (INITVAL) and the revision of the type. The revision only says which
+ * options the type knows; those in use count themselves, and the program that loads a text
+ * takes the newest. A bucket size of 12 is the kernel's own choice and equals none.
+ * Of members: all but counters and remaining time; the order of a list:set.
+ */
+#ifndef FWSNAP_ENGINE_IPSET_H
+#define FWSNAP_ENGINE_IPSET_H
+
+#include "engine.h"
+#include "engine/netlink.h"
+
+#include <linux/netfilter/ipset/ip_set.h>
+
+/* Sets of these names are of a change that is under way, or was cut off: never captured. */
+#define IPSET_TEMPORARY "fwsnap-tmp-"
+
+/* No record is longer. */
+#define IPSET_RECORD_LIMIT (66U << 10)
+
+/* The records of a table, one after the other, known to be well-formed. */
+#define ipset_each(nlh, records)                                                                   \
+	for (const struct nlmsghdr *nlh = (const void *)(records)->data;                           \
+	     (const unsigned char *)nlh < (records)->data + (records)->len;                        \
+	     nlh = (const void *)((const char *)nlh + nlh->nlmsg_len))
+
+static inline uint8_t ipset_command(const struct nlmsghdr *nlh)
+{
+	return nlh->nlmsg_type & 0xff;
+}
+
+/* Whether these are the attributes (IPSET_ATTR_CMD_MAX) of a CREATE record, or of a dump's first message. */
+bool ipset_create_ok(const struct nlattr *const *tb);
+
+/* Appends what a dump's first message of a set says of the set itself as a CREATE record. */
+void ipset_store_create(struct buf *records, const struct nlmsghdr *dump);
+
+/* Puts members into ADD records. */
+struct ipset_writer {
+	struct buf *records;
+	bool open;            /* a record has been begun */
+	size_t message, nest; /* offsets of it and its ADT */
+};
+
+/* Whether the open record has no room for this member: it is to be closed. */
+bool ipset_writer_full(const struct ipset_writer *w, const struct nlattr *member);
+void ipset_writer_close(struct ipset_writer *w);
+/* Appends a dumped member; returns it as it was stored (valid until the next one). */
+const struct nlattr *ipset_store_member(struct ipset_writer *w, uint8_t protocol, const char *name,
+					const struct nlattr *member);
+
+/* Reduces records to digests, counts and type of a table. The caller sets the table. */
+struct ipset_digest {
+	struct table *table;
+	bool ordered; /* list:set */
+	uint32_t position;
+	struct buf scratch;
+};
+
+void ipset_digest_create(struct ipset_digest *d, const struct nlmsghdr *create);
+void ipset_digest_member(struct ipset_digest *d, const struct nlattr *member);
+void ipset_digest_release(struct ipset_digest *d);
+/* The engine's digest (engine.h). */
+must_check int ipset_digest(struct ruleset *rs, struct table *t);
+
+/* The kernel (ipset_kernel.c). */
+struct ipset_kernel {
+	struct netlink netlink;
+	int fd;           /* answers by getsockopt, which loads no module */
+	uint8_t protocol; /* that both sides speak; 0: the kernel has no ipset */
+	void *message;    /* room for the largest one */
+};
+#define IPSET_KERNEL_INIT {.netlink.fd = -1, .fd = -1}
+
+/*
+ * Opens both ways to the kernel, the second one only if it has ipset, or `load`: then the kernel loads it.
+ * 0 or -errno (logged). The caller closes, in every case.
+ */
+must_check int ipset_open(struct ipset_kernel *k, bool load);
+void ipset_close(struct ipset_kernel *k);
+#define cleanup_ipset __attribute__((cleanup(ipset_close)))
+
+/* The kernel's index of a set, or SET_REF_NONE. */
+uint16_t ipset_index(const struct ipset_kernel *k, const char *name);
+
+/*
+ * Each 0 or -errno; `quiet` logs nothing. Codes that are ipset's own (IPSET_ERR_*) become errno:
+ * -EBUSY in use, -EMEDIUMTYPE sets of two types, -EEXIST, -ENOSPC full, -EINVAL others.
+ */
+must_check int ipset_destroy(struct ipset_kernel *k, const char *name, bool quiet);
+must_check int ipset_swap(struct ipset_kernel *k, const char *a, const char *b, bool quiet);
+must_check int ipset_rename(struct ipset_kernel *k, const char *from, const char *to);
+/* Makes a set of t's records under a name of its own and fills it; on error it is not there. */
+must_check int ipset_make(struct ipset_kernel *k, const struct table *t, const char *name);
+/* The dump of all sets, or of their names, as messages of IPSET_CMD_LIST. Logs nothing. */
+must_check int ipset_dump(struct ipset_kernel *k, bool names, netlink_callback *fn, void *arg);
+
+#endif
