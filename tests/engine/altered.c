@@ -46,18 +46,19 @@ static bool differs(struct trial *t)
 		!digest_equal(t->dynamic, t->table->dynamic));
 }
 
-/* Whether any of n bytes makes a difference. */
+/* Whether any of n bytes makes a difference, or records that are found bad. */
 static bool flip(struct trial *t, size_t at, size_t n)
 {
-	bool difference = false;
+	bool difference = false, bad = false;
 
 	for (size_t i = 0; i < n && !difference; i++) {
 		t->table->records.data[at + i] ^= 1;
 		difference = differs(t);
+		bad |= altered_digest(&t->copy, t->table) < 0;
 		t->table->records.data[at + i] ^= 1;
 	}
 	t->hits += difference;
-	return difference;
+	return difference || bad;
 }
 
 static size_t offset_of(const struct trial *t, const void *p)
@@ -101,11 +102,12 @@ static void alter_attribute(struct trial *t, const char *path, const struct nlat
 	const char *expression;
 	cleanup_free char *here = NULL;
 
+	if (!mnl_attr_get_payload_len(a))
+		return;
 	if (!looks_nested(a)) {
 		here = str_printf("%s %u", path, mnl_attr_get_type(a));
 		strlist_add_once(&met, here);
-		if (mnl_attr_get_payload_len(a) &&
-		    flip(t, offset_of(t, mnl_attr_get_payload(a)), mnl_attr_get_payload_len(a)))
+		if (flip(t, offset_of(t, mnl_attr_get_payload(a)), mnl_attr_get_payload_len(a)))
 			strlist_add_once(&noticed, here);
 		return;
 	}
@@ -161,7 +163,7 @@ static bool has_elements(const struct nlmsghdr *nlh)
 
 static void alter_messages(struct trial *t)
 {
-	uint32_t kinds = 0, counting = 0;
+	uint64_t kinds = 0, counting = 0;
 	const struct nlmsghdr *last = NULL;
 	bool nft = t->table->engine == ENGINE_NFT;
 
@@ -176,8 +178,8 @@ static void alter_messages(struct trial *t)
 		t->hits = 0;
 		netlink_each(a, first, len)
 			alter_attribute(t, path, a);
-		kinds |= 1U << nft_type(nlh);
-		counting |= t->hits ? 1U << nft_type(nlh) : 0;
+		kinds |= UINT64_C(1) << nft_type(nlh);
+		counting |= t->hits ? UINT64_C(1) << nft_type(nlh) : 0;
 		last = nlh;
 	}
 	assert_int_equal(kinds, counting);

@@ -12,14 +12,16 @@
 /* Seconds for the xtables lock of the place, which nobody else has. */
 #define PLACE_WAIT 2
 
-/*
- * cmocka setup and teardown: private mounts, an empty /run, a network namespace with the
- * interfaces d0, d1 and d2.
- */
+/* Enters private mounts with an empty /run, and a network namespace. 0 or -errno. */
+int place_enter(void);
+/* Makes the interfaces d0, d1 and d2. 0 or -errno. */
+int place_links(void);
+/* Moves to another network namespace; with these interfaces, whose indexes are others. */
+void place_move(bool links);
+
+/* cmocka setup and teardown: a place with interfaces; any place. */
 int place_setup(void **state);
 int place_teardown(void **state);
-/* Moves to another network namespace with these interfaces, whose indexes are others. */
-void place_move(void);
 
 /* Runs a program with input on stdin (NULL: none); its exit status. out, err may be NULL. */
 int place_run(const char *const *argv, const char *input, struct buf *out, struct buf *err);

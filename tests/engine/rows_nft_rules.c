@@ -19,10 +19,11 @@
 		IN(feature, "inet", type, hook, priority, body)
 
 const struct row rows_nft_rules[] = {
-	EACH("counters, quotas, limits, last",
+	EACH("counters, quotas, limits",
 	     "counter packets 5 bytes 500\nquota 5 mbytes used 1 bytes\nquota over 1000 mbytes drop\n"
 	     "limit rate 3/hour burst 9 packets\nlimit rate over 10 kbytes/second burst 2 kbytes drop\n"
-	     "counter\nlast"),
+	     "counter"),
+	RULES("last", "inet", "last\ncounter"),
 	EACH("meta: comparisons, ranges, masks",
 	     "meta mark 1\nmeta mark != 2-9\nmeta mark & 0xff == 7\nmeta mark 10-20\nmeta length > 1000\n"
 	     "meta protocol 0x0800\nmeta priority 1:2\nmeta skuid 1000\nmeta skgid != 5-7\nmeta cpu 1\n"
