@@ -63,8 +63,9 @@ const struct row rows_nft[] = {
 	 TABLE("ip6", "chain c {\nmeta mark 6\n}") TABLE("ip", "chain c {\nmeta mark 4\n}"), NULL},
 
 	EACH("set", "set s {\ntype ipv4_addr\nelements = { 1.1.1.1, 2.2.2.2, 3.3.3.3 }\n}"),
-	EACH("set with size, policy and comment",
-	     "set s {\ntypeof ip saddr\nsize 100\npolicy memory\ncomment \"who\"\n"
+	EACH("set to save memory", "set s {\ntype mark\npolicy memory\nelements = { 5 }\n}"),
+	EACH("set with size and comment",
+	     "set s {\ntypeof ip saddr\nsize 100\ncomment \"who\"\n"
 	     "elements = { 1.1.1.1 comment \"first\", 2.2.2.2 }\n}"),
 	EACH("constant set", "set s {\ntype inet_service\nflags constant\nelements = { 22, 80 }\n}"),
 	EACH("empty set", "set s {\ntype inet_proto\n}"),

@@ -251,7 +251,10 @@ static void row_comes_back(void **state)
 	ruleset_release(&rs);
 }
 
-/* What does not count in the equality of ruleset.h, by the numbers of linux/netfilter/nf_tables.h. */
+/*
+ * What does not count in the equality of ruleset.h, by the numbers of linux/netfilter/nf_tables.h
+ * and linux/netfilter/ipset/ip_set.h.
+ */
 static const char *const not_counted[] = {
 	"chain 4 3",		  /* NFTA_HOOK_DEV: the first of NFTA_HOOK_DEVS again */
 	"chain 8 1",		  /* counters of a base chain */
@@ -263,6 +266,15 @@ static const char *const not_counted[] = {
 	"object 1 4 1",		  /* NFT_OBJECT_COUNTER likewise */
 	"object 1 4 2",
 	"object 2 4 4",		  /* NFT_OBJECT_QUOTA likewise */
+	"ipset 1",		  /* protocol */
+	"ipset 4",		  /* revision of the type */
+	"ipset 7 17",		  /* seed and size of the hash */
+	"ipset 7 18",
+	"ipset member 1",	  /* protocol and, once again, name of the set */
+	"ipset member 2",
+	"ipset member 8 7 24",	  /* bytes and packets */
+	"ipset member 8 7 25",
+	"ipset member 9",	  /* number of the line */
 };
 
 static void only_what_the_definition_names_does_not_count(void **state)
