@@ -52,7 +52,8 @@ ifeq ($(LEGACY),no)
 SOURCES := $(filter-out src/engine/xtables%.c,$(SOURCES))
 endif
 OBJECTS := $(SOURCES:%.c=$(B)/%.o)
-HELPERS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/*.c))
+HELPERS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/*.c) \
+	$(filter-out tests/engine/test_%,$(wildcard tests/engine/*.c)))
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 ENGINE := $(patsubst %.c,$(B)/%,$(wildcard tests/engine/test_*.c tests/corpus/test_*.c))
 SCRIPTS := $(filter-out %/lib.sh,$(wildcard tests/cli/*.sh tests/corpus/*.sh))
