@@ -496,14 +496,35 @@ int text_prove(struct ruleset *rs, bool counters, struct texts *out)
 	return r;
 }
 
+/*
+ * iptables-save passes over in silence what it cannot show ("-A INPUT -j ACCEPT"): of its
+ * text only what is proved is shown. nft and ipset say so themselves.
+ */
+static bool render_proves(enum text_kind kind)
+{
+	return kind == TEXT_IPTABLES || kind == TEXT_IP6TABLES;
+}
+
+/* Rules that name sets are proved with these. */
 static void keep_ways(struct candidate *c, enum text_kind kind)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->nways; i++)
-		if (c->ways[i].kind == kind)
+		if (c->ways[i].kind == kind || (c->ways[i].kind == TEXT_IPSET && render_proves(kind)))
 			c->ways[n++] = c->ways[i];
 	c->nways = n;
+}
+
+static void report_left_out(const struct proof_run *p, enum text_kind kind)
+{
+	for (size_t i = 0; i < p->rs->ntables; i++) {
+		struct candidate *c = &p->candidates[i];
+		cleanup_free char *label = table_label(c->table);
+
+		if (c->nways && !way_of(c) && c->ways[0].kind == kind)
+			log_warning("%s is left out: %s", label, buf_str(&c->reason));
+	}
 }
 
 int text_render(struct ruleset *rs, enum text_kind kind, struct buf *out)
@@ -517,16 +538,13 @@ int text_render(struct ruleset *rs, enum text_kind kind, struct buf *out)
 	for (size_t i = 0; i < rs->ntables; i++)
 		keep_ways(&p.candidates[i], kind);
 	r = open_exact(&p, &exact);
-	if (!r)
+	if (!r && render_proves(kind))
+		r = prove_all(&p, &exact);
+	else if (!r)
 		list_all(&p, &exact);
 	scratch_close(&exact);
-	for (size_t i = 0; i < rs->ntables && !r; i++) {
-		struct candidate *c = &p.candidates[i];
-		cleanup_free char *label = table_label(c->table);
-
-		if (c->nways && !way_of(c))
-			log_warning("%s is left out: %s", label, buf_str(&c->reason));
-	}
+	if (!r)
+		report_left_out(&p, kind);
 	compose(&p, kind);
 	buf_add(out, texts.content[kind].data, texts.content[kind].len);
 	run_release(&p);
