@@ -2,6 +2,7 @@
 #include "change.h"
 #include "cmd.h"
 #include "log.h"
+#include "text.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -74,6 +75,17 @@ static int load_target(struct restoring *s)
 	return r;
 }
 
+static int refuse_foreign(const struct ruleset *live)
+{
+	cleanup_buf struct buf line = BUF_INIT;
+
+	if (!foreign_line(live, &line))
+		return 0;
+	log_error("restoring would replace or remove chains that look like another program's: %s "
+		  "(--all does so)", buf_str(&line));
+	return -EEXIST;
+}
+
 static int capture_live(struct restoring *s)
 {
 	struct capture capture = {.lock_wait = s->c->config.lock_wait};
@@ -81,12 +93,7 @@ static int capture_live(struct restoring *s)
 
 	ruleset_release(&s->live);
 	r = engines_capture(&s->live, &capture);
-	if (!r && !s->all && remark_foreign(&s->live, NULL)) {
-		remark_foreign(&s->live, "these live chains look like another program's");
-		log_error("restoring would replace or remove them; --all does so");
-		return -EEXIST;
-	}
-	return r;
+	return r || s->all ? r : refuse_foreign(&s->live);
 }
 
 /* Law: a live ruleset that no snapshot holds is stored before a change destroys it. */
@@ -107,13 +114,44 @@ static enum change_result change(struct restoring *s)
 	return result;
 }
 
+/* What the version that becomes current has for a text path. */
+static int text_of(struct restoring *s, enum text_kind kind, struct store_text *t, struct buf *content)
+{
+	const struct manifest_text *was = manifest_text(&s->target.manifest, t->path);
+	int r;
+
+	t->content = content;
+	t->state = was ? was->state : TEXT_WRITTEN;
+	if (t->state != TEXT_WRITTEN)
+		return 0;
+	r = store_part(&s->c->store, s->target.id, text_formats[kind].part, content);
+	if (r == -ENOENT) {
+		t->state = TEXT_ABSENT;
+		r = 0;
+	}
+	return r;
+}
+
+/* The text files follow, or the next boot would load those of the version left. */
 static int make_current(struct restoring *s)
 {
+	struct store_text texts[TEXT_KINDS];
+	struct buf contents[TEXT_KINDS] = {{0}};
 	unsigned current;
+	size_t n = 0;
 	int r = store_current(&s->c->store, &current);
 
-	if (!r && s->target.id && current != s->target.id)
-		r = store_set_current(&s->c->store, s->target.id);
+	if (r || !s->target.id || current == s->target.id)
+		return r;
+	for (int kind = 0; kind < TEXT_KINDS && !r; kind++)
+		if (s->c->config.texts[kind]) {
+			texts[n] = (struct store_text){.path = s->c->config.texts[kind]};
+			r = text_of(s, kind, &texts[n++], &contents[kind]);
+		}
+	if (!r)
+		r = store_switch(&s->c->store, s->target.id, texts, n);
+	for (int kind = 0; kind < TEXT_KINDS; kind++)
+		buf_release(&contents[kind]);
 	return r;
 }
 

@@ -132,14 +132,16 @@ static void add_version(struct strlist *programs, const char *program)
 	const char *argv[] = {program, "--version", NULL};
 	cleanup_buf struct buf out = BUF_INIT;
 	struct exec e = EXEC_INIT;
+	char *line;
 
 	e.argv = argv;
 	e.out = &out;
 	e.timeout = 5;
 	if (exec_run(&e))
 		return;
-	buf_str(&out)[strcspn(buf_str(&out), "\n")] = '\0';
-	strlist_add(programs, (char *)out.data);
+	line = buf_str(&out);
+	line[strcspn(line, "\n")] = '\0';
+	strlist_add(programs, line);
 }
 
 static void fill_manifest(struct saving *s)
@@ -256,6 +258,15 @@ static int finish(struct saving *s, int r)
 	return status;
 }
 
+static void remark_foreign(const struct ruleset *rs)
+{
+	cleanup_buf struct buf line = BUF_INIT;
+
+	if (foreign_line(rs, &line))
+		log_note("these chains look like another program's and are saved too: %s",
+			 buf_str(&line));
+}
+
 int cmd_save(struct context *c, int argc, char **argv)
 {
 	struct saving s = {.c = c};
@@ -267,7 +278,7 @@ int cmd_save(struct context *c, int argc, char **argv)
 	if (!r)
 		r = compare_current(&s);
 	if (!r && !s.all)
-		remark_foreign(&s.rs, "these chains look like another program's and are saved too");
+		remark_foreign(&s.rs);
 	if (!r && !s.unchanged)
 		r = prove(&s);
 	if (!r && !s.unchanged) {

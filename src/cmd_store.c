@@ -202,6 +202,27 @@ static int import_snapshot(struct importing *s, int fd)
 	return r;
 }
 
+/* What a later restore is to put at the text paths, as save would have noted it. */
+static void note_texts(struct importing *s)
+{
+	struct manifest *m = &s->snapshot.manifest;
+
+	for (int kind = 0; kind < TEXT_KINDS; kind++) {
+		struct manifest_text *t;
+
+		if (!s->c->config.texts[kind])
+			continue;
+		t = array_grow(&m->texts, &m->ntexts, sizeof(*t));
+		t->path = str_dup(s->c->config.texts[kind]);
+		for (size_t i = 0; i < m->nparts; i++)
+			if (!strcmp(m->parts[i].name, text_formats[kind].part)) {
+				t->state = TEXT_WRITTEN;
+				t->digest = m->parts[i].digest;
+				t->size = m->parts[i].size;
+			}
+	}
+}
+
 static int import_text(struct importing *s, const struct buf *text)
 {
 	struct manifest *m = &s->snapshot.manifest;
@@ -225,7 +246,8 @@ static int import_text(struct importing *s, const struct buf *text)
 	if (!r)
 		r = snapshot_add_part(&s->snapshot, text_formats[s->type].part, text->data,
 				      text->len);
-	story_fill(m, s->message);
+	story_fill(m, NULL);
+	m->message = str_printf("imported from %s", s->file);
 	return r;
 }
 
@@ -253,6 +275,8 @@ static int import_file(struct importing *s)
 	}
 	if (!r && s->tag)
 		strlist_add(&m->tags, s->tag);
+	if (!r)
+		note_texts(s);
 	return r;
 }
 

@@ -76,7 +76,7 @@ struct job {
 };
 
 struct commit {
-	struct snapshot_new *n;
+	struct snapshot_new *n; /* NULL: the version is there, it is to become the current one */
 	struct store *store;
 	unsigned id, old; /* new version; current before, 0: none */
 	struct intent intent;
@@ -115,8 +115,11 @@ static int job_prepare(struct job *j, const struct store *s, const struct store_
 	return 0;
 }
 
-/* What is about to go and is not what the current version wrote there is kept. */
-static int job_keep_old(const struct job *j, const struct commit *c, const struct manifest *current)
+/*
+ * What is about to go and is not what the current version wrote there: a new snapshot keeps it,
+ * without one it stays where it is.
+ */
+static int job_keep_old(struct job *j, const struct commit *c, const struct manifest *current)
 {
 	const struct manifest_text *t = manifest_text(current, j->want->path);
 	cleanup_free char *name = str_printf("replaced%s", j->want->path);
@@ -125,6 +128,11 @@ static int job_keep_old(const struct job *j, const struct commit *c, const struc
 	    (t && t->state == TEXT_WRITTEN && t->size == j->old.len &&
 	     digest_equal(t->digest, digest_of(j->old.data, j->old.len))))
 		return 0;
+	if (!c->n) {
+		j->changes = false;
+		log_note("'%s' was not written by the last save: it stays", j->path);
+		return 0;
+	}
 	if (!archive_name_valid(name)) {
 		free(name);
 		name = str_printf("replaced/%zu", (size_t)(j - c->jobs) + 1);
@@ -134,9 +142,8 @@ static int job_keep_old(const struct job *j, const struct commit *c, const struc
 	return snapshot_add_part(c->n, name, j->old.data, j->old.len);
 }
 
-static void job_record(const struct job *j, struct commit *c)
+static void record_text(const struct job *j, struct manifest *m)
 {
-	struct manifest *m = &c->n->manifest;
 	struct manifest_text *t = array_grow(&m->texts, &m->ntexts, sizeof(*t));
 	const struct buf *now = j->want->state == TEXT_WRITTEN ? j->want->content : &j->old;
 
@@ -148,13 +155,19 @@ static void job_record(const struct job *j, struct commit *c)
 		t->digest = digest_of(now->data, now->len);
 		t->size = now->len;
 	}
-	if (j->changes) {
-		struct intent_text *in =
-			array_grow(&c->intent.texts, &c->intent.ntexts, sizeof(*in));
+}
 
-		*in = (struct intent_text){str_dup(j->want->path), t->state == TEXT_WRITTEN,
-					   j->there, digest_of(j->old.data, j->old.len)};
-	}
+static void record_intent(const struct job *j, struct intent *in)
+{
+	struct intent_text *t;
+
+	if (!j->changes)
+		return;
+	t = array_grow(&in->texts, &in->ntexts, sizeof(*t));
+	t->path = str_dup(j->want->path);
+	t->place = j->want->state == TEXT_WRITTEN;
+	t->there = j->there;
+	t->old = digest_of(j->old.data, j->old.len);
 }
 
 /* The manifest of the version before; none, or one that cannot be read, knows no text. */
@@ -173,24 +186,33 @@ static int prepare_texts(struct commit *c, const struct store_text *texts, size_
 		if (!r)
 			r = job_keep_old(j, c, &current);
 		if (!r)
-			job_record(j, c);
+			record_intent(j, &c->intent);
+		if (!r && c->n)
+			record_text(j, &c->n->manifest);
 	}
 	manifest_release(&current);
 	return r;
 }
 
-static int commit_prepare(struct commit *c, const struct store_text *texts, size_t ntexts)
+static int new_id(struct commit *c)
 {
 	cleanup_free unsigned *ids = NULL;
-	size_t nids;
-	int r = store_ids(c->store, &ids, &nids);
+	size_t n;
+	int r = store_ids(c->store, &ids, &n);
 
-	if (!r)
-		r = store_current(c->store, &c->old);
+	c->id = (n && ids[n - 1] > c->old ? ids[n - 1] : c->old) + 1;
+	c->n->manifest.id = c->id;
+	return r;
+}
+
+static int commit_prepare(struct commit *c, const struct store_text *texts, size_t ntexts)
+{
+	int r = store_current(c->store, &c->old);
+
+	if (!r && c->n)
+		r = new_id(c);
 	if (r < 0)
 		return r;
-	c->id = (nids && ids[nids - 1] > c->old ? ids[nids - 1] : c->old) + 1;
-	c->n->manifest.id = c->id;
 	c->snapshot_path = store_path(c->store, c->id);
 	c->intent_path = str_printf("%s/intent", c->store->dir);
 	c->current_path = str_printf("%s/current", c->store->dir);
@@ -198,7 +220,7 @@ static int commit_prepare(struct commit *c, const struct store_text *texts, size
 	if (r < 0)
 		return log_errno(r, "cannot draw a random number");
 	c->intent.new = c->id;
-	c->intent.old = c->old;
+	c->intent.made = c->n;
 	return c->flip ? prepare_texts(c, texts, ntexts) : 0;
 }
 
@@ -243,7 +265,7 @@ static int commit_stage(struct commit *c)
 
 	if (r < 0)
 		return log_errno(r, "cannot write '%s'", c->intent_path);
-	r = write_snapshot(c);
+	r = c->n ? write_snapshot(c) : 0;
 	for (size_t i = 0; i < c->njobs && !r; i++)
 		r = job_write(&c->jobs[i], c->intent.suffix);
 	return r;
@@ -262,7 +284,7 @@ static int job_finish(struct job *j)
 
 static int commit_switch(struct commit *c)
 {
-	int r = file_new_commit(&c->file);
+	int r = c->n ? file_new_commit(&c->file) : 0;
 
 	if (r < 0)
 		return log_place(r, c->snapshot_path);
@@ -290,8 +312,7 @@ static void job_undo(const struct job *j)
 		  j->path);
 }
 
-/* A step that failed may have been done all the same (fsync of the folder): so look, do not
- * remember. */
+/* A failed step may have been done all the same (fsync of the folder): look, do not remember. */
 static void commit_undo(struct commit *c)
 {
 	unsigned current;
@@ -302,7 +323,8 @@ static void commit_undo(struct commit *c)
 		undo_step(c->old ? store_set_current(c->store, c->old)
 				 : file_remove(c->current_path),
 			  c->current_path);
-	undo_step(file_remove(c->snapshot_path), c->snapshot_path);
+	if (c->n)
+		undo_step(file_remove(c->snapshot_path), c->snapshot_path);
 }
 
 static void temporaries_cancel(struct commit *c)
@@ -360,93 +382,14 @@ int store_commit(struct snapshot_new *n, const struct store_text *texts, size_t 
 	return r;
 }
 
-/* recovery */
-
-/* 1 if the file is what the save found there. */
-static int is_old(const struct intent_text *t, const char *path)
+int store_switch(struct store *s, unsigned id, const struct store_text *texts, size_t ntexts)
 {
-	cleanup_buf struct buf have = BUF_INIT;
-	int r = file_read(path, ARCHIVE_ENTRY_LIMIT, &have);
+	struct commit c = {.store = s, .id = id, .flip = true};
+	int r = commit_prepare(&c, texts, ntexts);
 
-	if (r == -ENOENT)
-		return !t->there;
-	if (r < 0)
-		return log_errno(r, "cannot read '%s'", path);
-	return t->there && digest_equal(t->old, digest_of(have.data, have.len));
-}
-
-/* Does what was left to do for one text, unless somebody was there in between. */
-static int text_forward(const struct intent_text *t, const char *path, const char *temp)
-{
-	int r;
-
-	if (t->place && access(temp, F_OK) < 0)
-		return 0;
-	r = is_old(t, path);
-	if (r < 0)
-		return r;
-	if (r)
-		r = t->place ? file_rename(temp, path) : file_remove(path);
-	else if (!access(path, F_OK))
-		log_warning("'%s' was edited after a save was cut off: it stays", path);
-	return r < 0 ? log_place(r, path) : 0;
-}
-
-static int finish_texts(struct store *s, const struct intent *in, bool forward)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < in->ntexts && !r; i++) {
-		const struct intent_text *t = &in->texts[i];
-		cleanup_free char *path = str_printf("%s%s", s->root, t->path);
-		cleanup_free char *temp = file_temp(path, in->suffix);
-
-		if (forward)
-			r = text_forward(t, path, temp);
-		if (!r && t->place && file_remove(temp) < 0)
-			log_warning("cannot remove '%s'", temp);
-	}
-	return r;
-}
-
-static int finish(struct store *s, const struct intent *in)
-{
-	cleanup_free char *snapshot = store_path(s, in->new);
-	unsigned current;
-	int r = store_current(s, &current);
-	bool forward = current == in->new;
-
-	if (!r)
-		r = finish_texts(s, in, forward);
-	if (r < 0)
-		return r;
-	if (forward) {
-		log_note("the save of snapshot %u, which was cut off, is finished", in->new);
-		return 1;
-	}
-	r = file_remove(snapshot);
-	return r < 0 ? log_errno(r, "cannot remove '%s'", snapshot) : 0;
-}
-
-int store_recover(struct store *s)
-{
-	cleanup_free char *path = str_printf("%s/intent", s->dir);
-	cleanup_free char *snapshots = str_printf("%s/snapshots", s->dir);
-	struct intent in = {0};
-	int r = intent_read(&in, path), e;
-
-	if (r == -EBADMSG)
-		log_error("'%s', which tells of a save that was cut off, is damaged", path);
-	else if (r < 0)
-		log_errno(r, "cannot read '%s'", path);
-	if (r > 0) {
-		r = finish(s, &in);
-		e = r < 0 ? 0 : file_remove(path);
-		if (e < 0)
-			r = log_errno(e, "cannot remove '%s'", path);
-	}
-	intent_release(&in);
-	file_clean(s->dir);
-	file_clean(snapshots);
+	/* there is no commit point to tell a whole temporary from a cut one */
+	if (!r && c.old != id)
+		r = commit_run(&c);
+	commit_release(&c);
 	return r;
 }

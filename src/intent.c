@@ -35,7 +35,8 @@ int intent_write(const struct intent *in, const char *file)
 {
 	cleanup_buf struct buf out = BUF_INIT;
 
-	buf_printf(&out, "intent: 1\nnew: %u\nold: %u\nsuffix: %s\n", in->new, in->old, in->suffix);
+	buf_printf(&out, "intent: 1\nnew: %u\nmade: %d\nsuffix: %s\n", in->new, in->made,
+		   in->suffix);
 	for (size_t i = 0; i < in->ntexts; i++) {
 		const struct intent_text *t = &in->texts[i];
 		char hex[DIGEST_HEX] = "-";
@@ -66,12 +67,14 @@ static int parse_text(struct intent *in, char *line)
 
 static int parse(struct intent *in, char *text)
 {
+	unsigned made;
 	int head = 0;
 
-	if (sscanf(text, "intent: 1\nnew: %9u\nold: %9u\nsuffix: %6[a-z2-7]\n%n", &in->new,
-		   &in->old, in->suffix, &head) != 3 ||
-	    !head || !in->new || strlen(in->suffix) != FILE_SUFFIX - 1)
+	if (sscanf(text, "intent: 1\nnew: %9u\nmade: %1u\nsuffix: %6[a-z2-7]\n%n", &in->new, &made,
+		   in->suffix, &head) != 3 ||
+	    !head || !in->new || made > 1 || strlen(in->suffix) != FILE_SUFFIX - 1)
 		return -EBADMSG;
+	in->made = made;
 	for (char *rest = text + head, *line; (line = strsep(&rest, "\n")) && rest;)
 		if (parse_text(in, line) < 0)
 			return -EBADMSG;

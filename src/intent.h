@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * intent - what a save that is under way is about to do: DIR/intent
+ * intent - what a save, or a switch of versions, is about to do: DIR/intent
  *
- * It is written before anything else, and removed when all is done. The save counts once `current`
+ * It is written before anything else, and removed when all is done. It counts once `current`
  * points to `new`: then what is left of it is done, else what was begun is taken back.
  *
  *   intent: 1
- *   new: ID    old: ID (0: none)    suffix: XXXXXX, of all temporaries (file_temp)
+ *   new: ID
+ *   made: 1 if that snapshot is made by this save, 0 if it was there before
+ *   suffix: XXXXXX, of all temporaries (file_temp)
  *   place: DIGEST PATH    the temporary of PATH becomes PATH, whose content now has this digest,
  *   remove: DIGEST PATH   or PATH goes; "-" instead of the digest: there is nothing now
  *
@@ -26,7 +28,8 @@ struct intent_text {
 };
 
 struct intent {
-	unsigned new, old;
+	unsigned new;
+	bool made;
 	char suffix[FILE_SUFFIX];
 	struct intent_text *texts;
 	size_t ntexts;

@@ -89,10 +89,12 @@ static int holder_write(int fd)
 static char *holder_read(const char *path)
 {
 	cleanup_buf struct buf text = BUF_INIT;
+	char *line;
 
 	if (file_read(path, HOLDER_LIMIT * 2, &text) < 0)
 		return NULL;
-	buf_str(&text)[strcspn(buf_str(&text), "\n")] = '\0';
+	line = buf_str(&text);
+	line[strcspn(line, "\n")] = '\0';
 	return buf_detach(&text);
 }
 

@@ -72,7 +72,7 @@ static int unescape(char *s, size_t max)
 		if (*s == 'n' || *s == '\\') {
 			*out++ = *s == 'n' ? '\n' : '\\';
 		} else if (*s == 'x' && hex_digit(s[1]) >= 0 && hex_digit(s[2]) >= 0) {
-			*out = (char)(hex_digit(s[1]) << 4 | hex_digit(s[2]));
+			*out = (char)(hex_digit(s[1]) * 16 + hex_digit(s[2]));
 			if (!*out++)
 				return -EBADMSG;
 			s += 2;

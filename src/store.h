@@ -39,7 +39,7 @@ void store_close(struct store *s);
 must_check int store_ids(struct store *s, unsigned **ids, size_t *n);
 /* The id that `current` points to; 0 if nothing was ever saved. */
 must_check int store_current(struct store *s, unsigned *id);
-/* Makes id the version in force (atomic). */
+/* Makes id the version in force (atomic), and no more: see store_switch. */
 must_check int store_set_current(struct store *s, unsigned id);
 /*
  * The id behind REF: a number, a tag, "@" (current), "@~N" (N saved, not automatic, versions
@@ -109,9 +109,16 @@ struct store_text {
 must_check int store_commit(struct snapshot_new *n, const struct store_text *texts, size_t ntexts,
 			    bool current);
 /*
- * Finishes or takes back a commit that was cut off, and removes leftover temporaries (also beside the
+ * Makes a version that is there the one in force and puts its texts in place, as one transaction
+ * like store_commit. A text that was edited by hand, or not written by fwsnap, stays as it is and
+ * is named (log_note). On error nothing has changed. Nothing is done if it is in force already.
+ */
+must_check int store_switch(struct store *s, unsigned id, const struct store_text *texts,
+			    size_t ntexts);
+/*
+ * Finishes or takes back a commit or switch that was cut off, and removes leftover temporaries (also beside the
  * text paths that the intent names). A text that was edited meanwhile is left as it is (warned).
- * Every command that holds the lock begins with it. Returns 1 if a save was finished (noted), 0 otherwise.
+ * Every command that holds the lock begins with it. Returns 1 if one was finished (noted), 0 otherwise.
  */
 must_check int store_recover(struct store *s);
 

@@ -130,8 +130,10 @@ static void describe_refusal(const char *program, int status, struct buf *err, s
 
 	while (next_line(&at, end, &l)) {
 		if (line_begins(&l, "Error occurred at line: "))
-			f.line = (unsigned)strtoul(l.start + strlen("Error occurred at line: "), NULL, 10);
-		else if (!f.cause.len && l.len && !line_begins(&l, "#") && !line_find(&l, "Warning: "))
+			f.line = (unsigned)strtoul(l.start + strlen("Error occurred at line: "),
+						   NULL, 10);
+		else if (!f.cause.len && l.len && !line_begins(&l, "#") &&
+			 !line_find(&l, "Warning: "))
 			parse_cause(l, program, &f);
 	}
 	if (f.line)
@@ -259,8 +261,8 @@ static void clean_ipset(struct buf *raw, bool counters, struct buf *out)
 static int list_iptables(struct scratch *s, const struct table *t, const struct text_way *w,
 			 bool counters, struct buf *out, struct buf *why)
 {
-	const char *argv[] = {text_lister(w->kind, w->variant), "-t", t->name, counters ? "-c" : NULL,
-			      NULL};
+	const char *argv[] = {text_lister(w->kind, w->variant), "-t", t->name,
+			      counters ? "-c" : NULL, NULL};
 	cleanup_buf struct buf raw = BUF_INIT;
 	int r = run(s, argv, NULL, &raw, why);
 
@@ -279,21 +281,14 @@ static int list_ipset(struct scratch *s, const struct table *t, bool counters, s
 	return r;
 }
 
-static int list_nft(struct scratch *s, const struct table *t, const struct text_way *w, bool counters,
-		    struct buf *out, struct buf *why)
+static int list_nft(struct scratch *s, const struct table *t, bool counters, struct buf *out,
+		    struct buf *why)
 {
-	const char *argv[8] = {"nft"};
-	size_t n = 1;
+	const char *plain[] = {"nft", "list", "table", family_name(t->family), t->name, NULL};
+	const char *stateless[] = {"nft",   "-s", "list", "table", family_name(t->family),
+				   t->name, NULL};
 
-	if (!counters)
-		argv[n++] = "-s";
-	if (w->option)
-		argv[n++] = w->option;
-	argv[n++] = "list";
-	argv[n++] = "table";
-	argv[n++] = family_name(t->family);
-	argv[n++] = t->name;
-	return run(s, argv, NULL, out, why);
+	return run(s, counters ? plain : stateless, NULL, out, why);
 }
 
 int text_list(struct scratch *s, const struct table *t, const struct text_way *w, bool counters,
@@ -304,7 +299,7 @@ int text_list(struct scratch *s, const struct table *t, const struct text_way *w
 	if (w->kind == TEXT_IPSET)
 		r = list_ipset(s, t, counters, out, why);
 	else if (w->kind == TEXT_NFT)
-		r = list_nft(s, t, w, counters, out, why);
+		r = list_nft(s, t, counters, out, why);
 	else
 		r = list_iptables(s, t, w, counters, out, why);
 	if (!r && !out->len) {
@@ -324,7 +319,8 @@ void text_put_head(struct buf *out, enum text_kind kind, enum text_variant varia
 	else if (kind == TEXT_IPSET)
 		buf_add_str(out, "ipset restore < FILE\n");
 	else
-		buf_printf(out, "%s%s < FILE\n", text_loader(kind, variant)[0], counters ? " -c" : "");
+		buf_printf(out, "%s%s < FILE\n", text_loader(kind, variant)[0],
+			   counters ? " -c" : "");
 }
 
 void text_put_delete(struct buf *out, const struct table *t)
@@ -344,8 +340,8 @@ void text_put_chain(struct buf *out, const struct table *t, const char *chain,
 	while (next_line(&at, end, &l)) {
 		inside = inside || (l.len == strlen(head) && line_begins(&l, head));
 		if (inside && line_begins(&l, "\t\ttype ")) {
-			buf_printf(out, "table %s %s {\n%s\n%.*s\n\t}\n}\n",
-				   family_name(t->family), t->name, head, (int)l.len, l.start);
+			buf_printf(out, "table %s %s {\n%s\n%.*s\n\t}\n}\n", family_name(t->family),
+				   t->name, head, (int)l.len, l.start);
 			return;
 		}
 	}

@@ -2,6 +2,20 @@
 #include "engine/nft.h"
 
 #include <errno.h>
+#include <string.h>
+
+/* A message of another table would be loaded into that one. */
+static bool belongs(const struct table *t, const struct nlmsghdr *nlh)
+{
+	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *tb[2];
+	size_t len;
+	const struct nlattr *first = netlink_first(nlh, &len);
+
+	netlink_attributes(first, len, tb, 1);
+	/* attribute 1 is the table's name in every kind of message */
+	return nfg->nfgen_family == t->family && !strcmp(netlink_str(tb[1]), t->name);
+}
 
 static int digest(struct ruleset *rs, struct table *t)
 {
@@ -9,6 +23,9 @@ static int digest(struct ruleset *rs, struct table *t)
 
 	if (!nft_records_ok(&t->records))
 		return -EBADMSG;
+	nft_each(nlh, &t->records)
+		if (!belongs(t, nlh))
+			return -EBADMSG;
 	nft_each(nlh, &t->records)
 		nft_digest_feed(&d, nlh);
 	nft_digest_end(&d);

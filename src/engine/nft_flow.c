@@ -26,11 +26,11 @@ static unsigned slot_of(uint32_t reg)
 /* Expressions that matter here; dreg: the attribute of the register that one writes. */
 enum kind { WRITER, META, FIB, PAYLOAD, IMMEDIATE, COMPARE, RANGE, DUP, FORWARD, BYTEORDER, XT, DYNSET };
 
-#define NAME(s) sizeof(s), s
+#define NAME(s) s, sizeof(s)
 
 static const struct expression {
-	uint8_t length; /* of the name, its NUL included */
 	const char *name;
+	uint8_t length; /* of the name, its NUL included */
 	uint8_t kind, dreg;
 } expressions[] = {
 	{NAME("payload"), PAYLOAD, NFTA_PAYLOAD_DREG},

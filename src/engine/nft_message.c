@@ -112,11 +112,11 @@ static const struct row {
 };
 
 /* The length, its NUL included, tells most names apart. */
-#define NAME(s) sizeof(s), s
+#define NAME(s) s, sizeof(s)
 
 static const struct {
-	uint8_t length;
 	const char *name;
+	uint8_t length;
 	uint8_t context;
 } expressions[] = {
 	{NAME("counter"), COUNTER},	{NAME("quota"), QUOTA},	  {NAME("last"), LAST},

@@ -5,31 +5,9 @@
 #include "log.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-/* The names of the tables that exist. Asking the kernel for any other would make it. */
-static int table_names(const struct xt_family *f, struct strlist *names)
-{
-	FILE *file = fopen(f->names, "re");
-	char line[XT_TABLE_MAXNAMELEN + 2];
-	int r = 0;
-
-	if (!file)
-		return errno == ENOENT ? 0 : log_errno(-errno, "cannot open '%s'", f->names);
-	while (fgets(line, sizeof(line), file)) {
-		line[strcspn(line, "\n")] = '\0';
-		strlist_add(names, line);
-	}
-	if (ferror(file))
-		r = log_errno(-EIO, "cannot read '%s'", f->names);
-	fclose(file);
-	return r;
-}
-
-static int take_lock(unsigned wait)
+int xt_lock(unsigned wait)
 {
 	int fd = lock_take_xtables(wait);
 
@@ -38,42 +16,6 @@ static int take_lock(unsigned wait)
 		return -EBUSY;
 	}
 	return fd < 0 ? log_errno(fd, "cannot take iptables' lock") : fd;
-}
-
-static int capture_family(struct ruleset *rs, const struct capture *c, const struct xt_family *f,
-			  const struct strlist *names)
-{
-	cleanup_close int fd = -1;
-	int r = 0;
-
-	if (!names->n)
-		return 0;
-	fd = xt_socket(f);
-	if (fd < 0)
-		return log_errno(fd, "cannot open a socket");
-	for (size_t i = 0; !r && i < names->n; i++)
-		r = xt_read_table(rs, c, f, fd, names->s[i]);
-	return r;
-}
-
-static int xtables_capture(struct ruleset *rs, const struct capture *c)
-{
-	struct strlist names[ARRAY_SIZE(xt_families)] = {{0}};
-	cleanup_close int lock = -1;
-	size_t n = 0;
-	int r = 0;
-
-	for (size_t i = 0; !r && i < ARRAY_SIZE(xt_families); i++) {
-		r = table_names(&xt_families[i], &names[i]);
-		n += names[i].n;
-	}
-	if (!r && n)
-		r = lock = take_lock(c->lock_wait);
-	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(xt_families); i++)
-		r = capture_family(rs, c, &xt_families[i], &names[i]);
-	for (size_t i = 0; i < ARRAY_SIZE(xt_families); i++)
-		strlist_release(&names[i]);
-	return r;
 }
 
 static int digest_stream(struct xt_digest *d, const struct xt_stream *s)
@@ -158,11 +100,11 @@ static int table_info(const struct xt_family *f, int fd, const char *name,
 }
 
 /* Under the lock: whether the table is still what the plan was made for. */
-static int check_unchanged(struct plan *plan, const struct step *step, const struct swap *s, int fd)
+static int check_unchanged(struct plan *plan, const struct step *step, const struct swap *s)
 {
 	const struct capture c = {.sink = capture_discard};
 	struct ruleset now = {.sets = plan->live->sets, .nsets = plan->live->nsets};
-	int r = xt_read_table(&now, &c, s->family, fd, s->info.name);
+	int r = xt_read_table(&now, &c, s->family, s->info.name);
 
 	if (r == -EAGAIN || (!r && !table_equal(step->old, now.tables)))
 		r = -ERESTART;
@@ -189,7 +131,7 @@ static int swap_prepare(struct swaps *w, struct plan *plan, const struct step *s
 	if (r < 0)
 		return log_errno(r, "the kernel has no table '%s'", label);
 	if (plan->generation_check)
-		r = check_unchanged(plan, step, s, fd);
+		r = check_unchanged(plan, step, s);
 	if (r < 0)
 		return r;
 	r = xt_image_build(&s->image, s->family, step->new, plan->target, &s->info,
@@ -231,7 +173,7 @@ static int xtables_change(struct plan *plan)
 
 	if (!plan->nsteps)
 		return 0;
-	lock = take_lock(plan->lock_wait);
+	lock = xt_lock(plan->lock_wait);
 	if (lock < 0)
 		return lock;
 	for (size_t i = 0; !r && i < plan->nsteps; i++)
@@ -246,7 +188,7 @@ static int xtables_change(struct plan *plan)
 
 const struct engine engine_xtables = {
 	.name = "xtables",
-	.capture = xtables_capture,
+	.capture = xt_capture,
 	.change = xtables_change,
 	.digest = xtables_digest,
 };

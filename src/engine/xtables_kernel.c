@@ -21,32 +21,6 @@ int xt_info(const struct xt_family *f, int fd, const char *name, struct ipt_geti
 	return getsockopt(fd, f->level, IPT_SO_GET_INFO, info, &n) < 0 ? -errno : 0;
 }
 
-int xt_entries(const struct xt_family *f, int fd, const char *name, struct ipt_getinfo *info,
-	       struct ipt_get_entries **entries)
-{
-	for (int attempt = 0; attempt < 10; attempt++) {
-		int r = xt_info(f, fd, name, info);
-		struct ipt_get_entries *e;
-		socklen_t n;
-
-		if (r < 0)
-			return r;
-		n = (socklen_t)(sizeof(*e) + info->size);
-		e = mem_zalloc(n);
-		strncpy(e->name, name, sizeof(e->name) - 1);
-		e->size = info->size;
-		r = getsockopt(fd, f->level, IPT_SO_GET_ENTRIES, e, &n) < 0 ? -errno : 0;
-		if (!r) {
-			*entries = e;
-			return 0;
-		}
-		free(e);
-		if (r != -EAGAIN)
-			return r;
-	}
-	return -EAGAIN;
-}
-
 /* Whether the kernel has this match or target in this revision. */
 static bool extension_there(const struct xt_family *f, int fd, bool target, const char *name,
 			    uint8_t revision)

@@ -3,9 +3,11 @@
  * test_corpus [FOLDER] - rulesets from a folder (or $CORPUS), each loaded by the stock
  * program, captured, lost, restored and compared; and what of it is proved as text
  *
- * FOLDER holds nft/NAME.nft and xtables/TOOL.NAME.rules. Prints TAP, and at the end
- * a table by family. tests/corpus/known.txt lists the files that are expected to miss:
- * "FILE ERRNO REASON" a line; an unlisted miss fails, and so does a listed file that works.
+ * FOLDER holds nft/NAME.nft and xtables/TOOL.NAME.rules. Those of iptables and ip6tables are
+ * loaded a second time by the legacy programs where the kernel has them ("legacy/...").
+ * Prints TAP, and at the end a table by family. tests/corpus/known.txt lists the cases that are
+ * expected to miss: "CASE ERRNO REASON" a line; an unlisted miss fails, and so does a listed case
+ * that works.
  */
 #include "file.h"
 #include "log.h"
@@ -19,9 +21,9 @@
 #define FILE_LIMIT (16U << 20)
 
 static const char *const links[] = {
-	"d0",	"d1",	"d2",	"d3",  "d23", "dummy",	   "dummy0", "dummy1", "dummy2", "dummy3",
-	"ens",	"eth0", "eth1", "eth2", "if1", "if2",	   "internal0", "lan0", "veth0", "veth1",
-	"wan0", "wan1", "wlan0", "x",	"y",
+	"d0",	  "d1",	   "d2",   "d3",   "d23",   "dummy", "dummy0", "dummy1",    "dummy2",
+	"dummy3", "ens",   "eth0", "eth1", "eth2",  "if1",   "if2",    "internal0", "lan0",
+	"veth0",  "veth1", "wan0", "wan1", "wlan0", "x",     "y",
 };
 
 /* One line of the table at the end; counts are tables. */
@@ -35,12 +37,25 @@ static size_t nfamilies;
 static struct strlist known;
 static unsigned cases, failures;
 
-static struct family *family_of(const char *file, const struct table *t)
+/* "nft/cache.nft", "xtables/iptables.libxt_u32.rules" or "legacy/..." the same. */
+static bool of_folder(const char *file, const char *folder)
+{
+	return !strncmp(file, folder, strlen(folder)) && file[strlen(folder)] == '/';
+}
+
+static char *tool_of(const char *file)
 {
 	const char *base = strchr(file, '/') + 1;
-	bool nft = !strncmp(file, "nft/", 4);
-	cleanup_free char *name = nft ? str_printf("nft %s", family_name(t->family))
-				      : str_printf("%.*s", (int)strcspn(base, "."), base);
+
+	return str_printf("%.*s-%s", (int)strcspn(base, "."), base,
+			  of_folder(file, "legacy") ? "legacy" : "nft");
+}
+
+static struct family *family_of(const char *file, const struct table *t)
+{
+	cleanup_free char *name = of_folder(file, "nft")
+					  ? str_printf("nft %s", family_name(t->family))
+					  : tool_of(file);
 	struct family *f;
 
 	for (size_t i = 0; i < nfamilies; i++)
@@ -54,14 +69,13 @@ static struct family *family_of(const char *file, const struct table *t)
 /* The programs by which a file is loaded. */
 static int load_stock(struct scratch *s, const char *file, const struct buf *content)
 {
-	const char *base = strchr(file, '/') + 1;
-	cleanup_free char *tool = str_printf("%.*s-nft-restore", (int)strcspn(base, "."), base);
-	const char *nft[] = {"nft", "-f", "-", NULL}, *xtables[] = {tool, NULL};
+	cleanup_free char *tool = tool_of(file), *restore = str_printf("%s-restore", tool);
+	const char *nft[] = {"nft", "-f", "-", NULL}, *xtables[] = {restore, NULL};
 	cleanup_buf struct buf err = BUF_INIT;
 	struct exec e = EXEC_INIT;
 	int r;
 
-	e.argv = strncmp(file, "nft/", 4) ? xtables : nft;
+	e.argv = of_folder(file, "nft") ? nft : xtables;
 	e.in = content;
 	e.err = &err;
 	e.timeout = 60;
@@ -79,7 +93,9 @@ static int capture_stock(const char *file, const struct buf *content, struct rul
 	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
-		strcpy(((struct link_ref *)array_grow(&like.links, &like.nlinks, sizeof(*like.links)))->name,
+		strcpy(((struct link_ref *)array_grow(&like.links, &like.nlinks,
+						      sizeof(*like.links)))
+			       ->name,
 		       links[i]);
 	r = scratch_open(&s, &like);
 	if (!r)
@@ -139,7 +155,9 @@ static int prove(const char *file, struct ruleset *rs)
 
 static int check(const char *folder, const char *file)
 {
-	cleanup_free char *path = str_printf("%s/%s", folder, file);
+	cleanup_free char *path = of_folder(file, "legacy")
+					  ? str_printf("%s/xtables%s", folder, strchr(file, '/'))
+					  : str_printf("%s/%s", folder, file);
 	cleanup_buf struct buf content = BUF_INIT;
 	struct ruleset rs = {0};
 	int r = file_read(path, FILE_LIMIT, &content);
@@ -161,7 +179,8 @@ static const char *known_miss(const char *file, int *error)
 		char name[256];
 		int end = 0;
 
-		if (sscanf(known.s[i], "%255s %d %n", name, error, &end) == 2 && !strcmp(name, file))
+		if (sscanf(known.s[i], "%255s %d %n", name, error, &end) == 2 &&
+		    !strcmp(name, file))
 			return known.s[i] + end;
 	}
 	return NULL;
@@ -185,16 +204,17 @@ static void run_case(const char *folder, const char *file)
 	fflush(stdout);
 }
 
-static void run_folder(const char *folder, const char *name)
+/* Runs those files of a folder whose name begins so, as cases named AS/FILE. */
+static void run_folder(const char *folder, const char *name, const char *prefix, const char *as)
 {
 	cleanup_free char *path = str_printf("%s/%s", folder, name);
 	cleanup_strlist struct strlist files = {NULL, 0};
 	DIR *d = opendir(path);
 
 	for (struct dirent *e; d && (e = readdir(d));) {
-		cleanup_free char *file = str_printf("%s/%s", name, e->d_name);
+		cleanup_free char *file = str_printf("%s/%s", as, e->d_name);
 
-		if (*e->d_name != '.')
+		if (*e->d_name != '.' && !strncmp(e->d_name, prefix, strlen(prefix)))
 			strlist_add(&files, file);
 	}
 	if (d)
@@ -202,6 +222,22 @@ static void run_folder(const char *folder, const char *name)
 	strlist_sort(&files);
 	for (size_t i = 0; i < files.n; i++)
 		run_case(folder, files.s[i]);
+}
+
+static void run_legacy(const char *folder)
+{
+	const struct buf nothing = {(unsigned char *)"*filter\nCOMMIT\n", 15, 0};
+	struct scratch s = SCRATCH_INIT;
+	bool works = engines[ENGINE_XTABLES] && !scratch_open(&s, NULL) &&
+		     !load_stock(&s, "legacy/iptables.probe", &nothing);
+
+	scratch_close(&s);
+	if (!works) {
+		printf("no legacy iptables here\nok %u # SKIP legacy\n", ++cases);
+		return;
+	}
+	run_folder(folder, "xtables", "ip6tables.", "legacy");
+	run_folder(folder, "xtables", "iptables.", "legacy");
 }
 
 static void read_known(const char *path)
@@ -219,12 +255,12 @@ static void read_known(const char *path)
 
 static void print_table(void)
 {
-	printf("%-12s %7s %7s %10s %7s %7s %13s\n", "family", "tables", "exact", "iptables", "nft",
+	printf("%-16s %7s %7s %10s %7s %7s %13s\n", "family", "tables", "exact", "iptables", "nft",
 	       "ipset", "only exactly");
 	for (size_t i = 0; i < nfamilies; i++) {
 		const struct family *f = &families[i];
 
-		printf("%-12s %7u %7u %10u %7u %7u %13u\n", f->name, f->tables, f->exact,
+		printf("%-16s %7u %7u %10u %7u %7u %13u\n", f->name, f->tables, f->exact,
 		       f->proofs[PROOF_IPTABLES] + f->proofs[PROOF_IP6TABLES], f->proofs[PROOF_NFT],
 		       f->proofs[PROOF_IPSET], f->proofs[PROOF_EXACT]);
 		free(f->name);
@@ -248,8 +284,9 @@ int main(int argc, char **argv)
 	}
 	closedir(d);
 	read_known("tests/corpus/known.txt");
-	run_folder(folder, "nft");
-	run_folder(folder, "xtables");
+	run_folder(folder, "nft", "", "nft");
+	run_folder(folder, "xtables", "", "xtables");
+	run_legacy(folder);
 	printf("1..%u\n", cases);
 	print_table();
 	strlist_release(&known);

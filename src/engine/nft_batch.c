@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/nft_batch.h"
+#include "log.h"
+
+#include <errno.h>
+#include <libnftnl/common.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+void nft_batch_release(struct nft_batch *b)
+{
+	for (size_t i = 0; i < b->nstoppers; i++) {
+		free(b->stoppers[i].table);
+		free(b->stoppers[i].chain);
+	}
+	free(b->stoppers);
+	buf_release(&b->out);
+}
+
+void nft_batch_begin(struct nft_batch *b)
+{
+	struct nlmsghdr *nlh;
+
+	buf_reserve(&b->out, 256);
+	nlh = nftnl_batch_begin((char *)b->out.data, b->count++);
+	if (b->generation)
+		mnl_attr_put_u32(nlh, NFNL_BATCH_GENID, htonl(*b->generation));
+	b->out.len = nlh->nlmsg_len;
+}
+
+void nft_batch_end(struct nft_batch *b)
+{
+	char *at = buf_reserve(&b->out, 256);
+
+	b->out.len += nftnl_batch_end(at, b->count++)->nlmsg_len;
+}
+
+size_t nft_message_begin(struct nft_batch *b, uint8_t type, uint8_t family, uint16_t flags)
+{
+	size_t at = b->out.len;
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(buf_reserve(&b->out, 256), type, family,
+						     NLM_F_REQUEST | flags, b->count++);
+
+	b->out.len += nlh->nlmsg_len;
+	return at;
+}
+
+static struct nlmsghdr *message_at(const struct nft_batch *b, size_t at)
+{
+	return (struct nlmsghdr *)(void *)(b->out.data + at);
+}
+
+void nft_message_end(struct nft_batch *b, size_t at)
+{
+	message_at(b, at)->nlmsg_len = (uint32_t)(b->out.len - at);
+}
+
+void nft_put(struct nft_batch *b, uint16_t type, const void *data, size_t n)
+{
+	struct nlattr *a = buf_add_zero(&b->out, MNL_ATTR_HDRLEN + MNL_ALIGN(n));
+
+	a->nla_type = type;
+	a->nla_len = (uint16_t)(MNL_ATTR_HDRLEN + n);
+	if (n)
+		memcpy((char *)a + MNL_ATTR_HDRLEN, data, n);
+}
+
+void nft_put_string(struct nft_batch *b, uint16_t type, const char *s)
+{
+	nft_put(b, type, s, strlen(s) + 1);
+}
+
+size_t nft_nest_begin(struct nft_batch *b, uint16_t type)
+{
+	size_t at = b->out.len;
+
+	nft_put(b, type | NLA_F_NESTED, NULL, 0);
+	return at;
+}
+
+void nft_nest_end(struct nft_batch *b, size_t at)
+{
+	((struct nlattr *)(void *)(b->out.data + at))->nla_len = (uint16_t)(b->out.len - at);
+}
+
+/* What a message is about, for people: "rule 3 of chain 'input' in table 'inet fw'". Caller frees. */
+static char *describe(const struct nft_batch *b, const struct nlmsghdr *nlh)
+{
+	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
+	const char *family = family_name(nfg->nfgen_family);
+	const struct nlattr *tb[8];
+	size_t len;
+	const struct nlattr *first = netlink_first(nlh, &len);
+	const char *table, *second;
+	unsigned position = 0;
+
+	netlink_attributes(first, len, tb, 7);
+	table = netlink_str(tb[1]); /* the table's name in every kind of message */
+	second = netlink_str(tb[2]);
+	if (!family)
+		family = "unknown";
+	switch (nft_type(nlh)) {
+	case NFT_MSG_NEWRULE:
+		nft_each(other, &b->out) {
+			const struct nlattr *otb[3];
+			const struct nlattr *ofirst = netlink_first(other, &len);
+
+			netlink_attributes(ofirst, len, otb, 2);
+			position += other->nlmsg_type == nlh->nlmsg_type &&
+				    !strcmp(netlink_str(otb[1]), table) &&
+				    !strcmp(netlink_str(otb[2]), second);
+			if (other == nlh)
+				break;
+		}
+		return str_printf("rule %u of chain '%s' in table '%s %s'", position, second,
+				  family, table);
+	case NFT_MSG_NEWCHAIN:
+		return str_printf("chain '%s' in table '%s %s'",
+				  netlink_str(tb[NFTA_CHAIN_NAME]), family, table);
+	case NFT_MSG_NEWSET:
+	case NFT_MSG_NEWSETELEM:
+		return str_printf("set '%s' in table '%s %s'", second, family, table);
+	case NFT_MSG_NEWOBJ:
+	case NFT_MSG_NEWFLOWTABLE:
+		return str_printf("object '%s' in table '%s %s'", second, family, table);
+	default:
+		return str_printf("table '%s %s'", family, table);
+	}
+}
+
+
+char *nft_message_label(const struct nft_batch *b, size_t at)
+{
+	return describe(b, message_at(b, at));
+}
+
+/* The last message before BATCH_END asks for the acknowledgement of all. */
+static void ask_acknowledgement(struct nft_batch *b)
+{
+	struct nlmsghdr *last = NULL;
+
+	nft_each(nlh, &b->out)
+		if (nlh->nlmsg_type >> 8 == NFNL_SUBSYS_NFTABLES)
+			last = (struct nlmsghdr *)nlh;
+	if (last)
+		last->nlmsg_flags |= NLM_F_ACK;
+}
+
+static void refused(const struct nft_batch *b, const struct nlmsghdr *answer, int error)
+{
+	const struct nlmsgerr *e = mnl_nlmsg_get_payload(answer);
+	const struct nlattr *tb[NLMSGERR_ATTR_MSG + 1] = {NULL};
+	size_t skip = MNL_NLMSG_HDRLEN + sizeof(*e);
+	const char *said = "";
+	cleanup_free char *what = NULL;
+
+	if (answer->nlmsg_flags & NLM_F_ACK_TLVS && answer->nlmsg_len > skip)
+		netlink_attributes((const void *)((const char *)answer + skip),
+				   answer->nlmsg_len - skip, tb, NLMSGERR_ATTR_MSG);
+	said = netlink_str(tb[NLMSGERR_ATTR_MSG]);
+	nft_each(nlh, &b->out)
+		if (nlh->nlmsg_seq == answer->nlmsg_seq && !what)
+			what = describe(b, nlh);
+	log_errno(error, "the kernel refuses %s%s%s", what ? what : "the ruleset", *said ? ": " : "",
+		  said);
+}
+
+static void note_stopper(struct nft_batch *b, const struct nlmsghdr *nlh)
+{
+	const struct nlattr *tb[NFTA_RULE_MAX + 1];
+	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
+	size_t len;
+	const struct nlattr *first = netlink_first(nlh, &len);
+	struct nft_stopper *s = array_grow(&b->stoppers, &b->nstoppers, sizeof(*s));
+
+	netlink_attributes(first, len, tb, NFTA_RULE_MAX);
+	*s = (struct nft_stopper){nfg->nfgen_family, str_dup(netlink_str(tb[NFTA_RULE_TABLE])),
+			      str_dup(netlink_str(tb[NFTA_RULE_CHAIN])),
+			      netlink_u64(tb[NFTA_RULE_HANDLE])};
+}
+
+/* The kernel has answered when send returns. 0 only if the acknowledgement came and no error. */
+static int read_answer(struct nft_batch *b, struct netlink *n)
+{
+	int result = -ENOBUFS;
+	bool failed = false;
+
+	for (;;) {
+		ssize_t got = recv(n->fd, n->answer, NETLINK_ANSWER, MSG_DONTWAIT);
+		const struct nlmsghdr *nlh = n->answer;
+		int len = (int)got;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 && errno != EAGAIN && !failed ? -errno : result;
+		for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
+			const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
+
+			if (nlh->nlmsg_type >> 8 == NFNL_SUBSYS_NFTABLES &&
+			    nft_type(nlh) == NFT_MSG_NEWRULE) {
+				note_stopper(b, nlh);
+			} else if (nlh->nlmsg_type == NLMSG_ERROR && !failed) {
+				failed = e->error;
+				result = e->error;
+				if (failed && e->error != -ERESTART)
+					refused(b, nlh, e->error);
+			}
+		}
+	}
+}
+
+int nft_batch_send(struct nft_batch *b)
+{
+	struct netlink n cleanup_netlink = {.fd = -1};
+	struct iovec iov = {b->out.data, b->out.len};
+	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	struct msghdr msg = {&kernel, sizeof(kernel), &iov, 1, NULL, 0, 0};
+	int r, size = (int)(b->out.len + 4096 > INT32_MAX / 2 ? INT32_MAX / 2 : b->out.len + 4096);
+
+	if (b->out.len > 2147479552)
+		return log_errno(-EMSGSIZE, "cannot load the ruleset in one batch");
+	r = netlink_open(&n);
+	if (r < 0)
+		return log_errno(r, "cannot reach nf_tables");
+	setsockopt(n.fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	ask_acknowledgement(b);
+	if (sendmsg(n.fd, &msg, 0) < 0)
+		return log_errno(-errno, "cannot send the ruleset to the kernel");
+	return read_answer(b, &n);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * rows - what fwsnap captures and brings back, a row for each feature in each family that has it
+ *
+ * A row is a ruleset as the stock program reads it on stdin. The interfaces d0, d1 and d2 are
+ * there; their indexes are others when the ruleset comes back in another namespace.
+ */
+#ifndef FWSNAP_TESTS_ROWS_H
+#define FWSNAP_TESTS_ROWS_H
+
+#include <stddef.h>
+
+struct row {
+	const char *feature;
+	const char *family;
+	const char *program; /* "nft", "iptables-nft", "ip6tables-legacy", ..., "ipset" */
+	const char *text;
+	const char *sets;    /* for `ipset restore`, loaded first; or NULL */
+};
+
+extern const struct row rows_nft[], rows_nft_rules[], rows_xtables[], rows_ipset[];
+extern const size_t rows_nft_count, rows_nft_rules_count, rows_xtables_count, rows_ipset_count;
+
+#endif
