@@ -2,7 +2,7 @@
 #include "text.h"
 
 #include "log.h"
-#include "text_order.h"
+#include "order.h"
 #include "text_program.h"
 
 #include <errno.h>
