@@ -7,8 +7,8 @@
 # make lint bench install uninstall clean
 #
 # CC CFLAGS CPPFLAGS LDFLAGS PREFIX sysconfdir DESTDIR as usual; V=1 shows the commands,
-# WERROR=1 stops at warnings, ASAN=1 builds with the sanitizers, LEGACY=no leaves out legacy
-# iptables.
+# WERROR=1 stops at warnings, ASAN=1 builds with the sanitizers, LEGACY=no without libiptc:
+# no legacy iptables.
 
 PREFIX ?= /usr/local
 sbindir ?= $(PREFIX)/sbin
@@ -27,12 +27,12 @@ B := build$(if $(ASAN),-asan)$(if $(filter no,$(LEGACY)),-nolegacy)
 
 # Debian's packages: to build, to run, to test, to lint.
 BUILD_PACKAGES = gcc libc6-dev make pkg-config libmnl-dev libnftnl-dev zlib1g-dev libxxhash-dev \
-	libjansson-dev
+	libjansson-dev libiptc-dev
 RUN_PACKAGES = iptables nftables ipset iproute2
 TEST_PACKAGES = libcmocka-dev valgrind strace
 LINT_PACKAGES = mandoc shellcheck cppcheck clang clang-tidy universal-ctags
 
-LIBRARIES = libmnl libnftnl zlib libxxhash jansson
+LIBRARIES = libmnl libnftnl zlib libxxhash jansson $(if $(filter-out no,$(LEGACY)),libiptc)
 WARNINGS = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wno-format-nonliteral \
 	-Wwrite-strings $(if $(WERROR),-Werror)
 HARDENING_WANTED = -fstack-protector-strong -fstack-clash-protection -fcf-protection

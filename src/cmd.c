@@ -228,15 +228,12 @@ int keep_live(struct context *c, struct ruleset *rs)
 	return store_commit(&n, NULL, 0, false);
 }
 
-size_t remark_foreign(const struct ruleset *rs, const char *remark)
+size_t foreign_line(const struct ruleset *rs, struct buf *line)
 {
 	cleanup_strlist struct strlist foreign = {NULL, 0};
-	cleanup_buf struct buf line = BUF_INIT;
 
 	ruleset_foreign_looking(rs, &foreign);
 	for (size_t i = 0; i < foreign.n; i++)
-		buf_printf(&line, "%s%s", i ? ", " : "", foreign.s[i]);
-	if (foreign.n && remark)
-		log_note("%s: %s", remark, buf_str(&line));
+		buf_printf(line, "%s%s", i ? ", " : "", foreign.s[i]);
 	return foreign.n;
 }

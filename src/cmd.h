@@ -105,7 +105,7 @@ const char *time_text(int64_t seconds);
  */
 must_check int keep_live(struct context *c, struct ruleset *rs);
 
-/* Names chains that look like other programs' in one line; returns how many there are. */
-size_t remark_foreign(const struct ruleset *rs, const char *remark);
+/* Appends the names of chains that look like other programs', in one line; returns how many there are. */
+size_t foreign_line(const struct ruleset *rs, struct buf *line);
 
 #endif

@@ -75,6 +75,17 @@ static int load_target(struct restoring *s)
 	return r;
 }
 
+static int refuse_foreign(const struct ruleset *live)
+{
+	cleanup_buf struct buf line = BUF_INIT;
+
+	if (!foreign_line(live, &line))
+		return 0;
+	log_error("restoring would replace or remove chains that look like another program's: %s "
+		  "(--all does so)", buf_str(&line));
+	return -EEXIST;
+}
+
 static int capture_live(struct restoring *s)
 {
 	struct capture capture = {.lock_wait = s->c->config.lock_wait};
@@ -82,12 +93,7 @@ static int capture_live(struct restoring *s)
 
 	ruleset_release(&s->live);
 	r = engines_capture(&s->live, &capture);
-	if (!r && !s->all && remark_foreign(&s->live, NULL)) {
-		remark_foreign(&s->live, "these live chains look like another program's");
-		log_error("restoring would replace or remove them; --all does so");
-		return -EEXIST;
-	}
-	return r;
+	return r || s->all ? r : refuse_foreign(&s->live);
 }
 
 /* Law: a live ruleset that no snapshot holds is stored before a change destroys it. */

@@ -258,6 +258,15 @@ static int finish(struct saving *s, int r)
 	return status;
 }
 
+static void remark_foreign(const struct ruleset *rs)
+{
+	cleanup_buf struct buf line = BUF_INIT;
+
+	if (foreign_line(rs, &line))
+		log_note("these chains look like another program's and are saved too: %s",
+			 buf_str(&line));
+}
+
 int cmd_save(struct context *c, int argc, char **argv)
 {
 	struct saving s = {.c = c};
@@ -269,7 +278,7 @@ int cmd_save(struct context *c, int argc, char **argv)
 	if (!r)
 		r = compare_current(&s);
 	if (!r && !s.all)
-		remark_foreign(&s.rs, "these chains look like another program's and are saved too");
+		remark_foreign(&s.rs);
 	if (!r && !s.unchanged)
 		r = prove(&s);
 	if (!r && !s.unchanged) {

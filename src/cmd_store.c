@@ -246,7 +246,8 @@ static int import_text(struct importing *s, const struct buf *text)
 	if (!r)
 		r = snapshot_add_part(&s->snapshot, text_formats[s->type].part, text->data,
 				      text->len);
-	story_fill(m, s->message);
+	story_fill(m, NULL);
+	m->message = str_printf("imported from %s", s->file);
 	return r;
 }
 

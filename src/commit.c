@@ -387,7 +387,8 @@ int store_switch(struct store *s, unsigned id, const struct store_text *texts, s
 	struct commit c = {.store = s, .id = id, .flip = true};
 	int r = commit_prepare(&c, texts, ntexts);
 
-	if (!r)
+	/* there is no commit point to tell a whole temporary from a cut one */
+	if (!r && c.old != id)
 		r = commit_run(&c);
 	commit_release(&c);
 	return r;

@@ -29,7 +29,13 @@ struct streams {
 	int status[2]; /* tells why the program could not be run */
 };
 
-#define STREAMS_INIT {-1, {-1, -1}, {-1, -1}, {-1, -1}}
+#define STREAMS_INIT                                                                               \
+	{                                                                                          \
+		-1, {-1, -1}, {-1, -1},                                                            \
+		{                                                                                  \
+			-1, -1                                                                     \
+		}                                                                                  \
+	}
 
 static int64_t now_ms(void)
 {
@@ -118,10 +124,12 @@ static void __attribute__((noreturn)) child_main(const struct streams *s, const 
 	_exit(write(s->status[1], &r, sizeof(r)) == sizeof(r) ? 127 : 126);
 }
 
-/* A file in memory rather than a pipe: nothing to feed, no SIGPIPE if the program does not read it. */
+/* A file in memory rather than a pipe: nothing to feed, no SIGPIPE if the program does not read it.
+ */
 static int open_input(const struct buf *in)
 {
-	int fd = in ? memfd_create("fwsnap-input", MFD_CLOEXEC) : open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int fd = in ? memfd_create("fwsnap-input", MFD_CLOEXEC)
+		    : open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	for (size_t done = 0; fd >= 0 && in && done < in->len;) {
 		ssize_t n = pwrite(fd, in->data + done, in->len - done, (off_t)done);

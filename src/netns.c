@@ -120,7 +120,8 @@ static int transact(struct nlmsghdr *nlh)
 	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
 	    mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0 ||
 	    (n = mnl_socket_recvfrom(nl, answer, sizeof(answer))) < 0 ||
-	    mnl_cb_run(answer, (size_t)n, nlh->nlmsg_seq, mnl_socket_get_portid(nl), NULL, NULL) < 0)
+	    mnl_cb_run(answer, (size_t)n, nlh->nlmsg_seq, mnl_socket_get_portid(nl), NULL, NULL) <
+		    0)
 		r = -errno;
 	mnl_socket_close(nl);
 	return r;
@@ -133,7 +134,8 @@ static void put_veth_peer(struct nlmsghdr *nlh, unsigned index)
 	struct ifinfomsg *ifi = mnl_nlmsg_get_payload_tail(nlh);
 	char name[IFNAMSIZ];
 
-	*ifi = (struct ifinfomsg){.ifi_family = AF_UNSPEC, .ifi_index = (int)(index ? index | PEER_INDEX : 0)};
+	*ifi = (struct ifinfomsg){.ifi_family = AF_UNSPEC,
+				  .ifi_index = (int)(index ? index | PEER_INDEX : 0)};
 	nlh->nlmsg_len += MNL_ALIGN(sizeof(*ifi));
 	snprintf(name, sizeof(name), "peer%08x", index ? index : (unsigned)getpid());
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);

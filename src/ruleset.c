@@ -184,7 +184,6 @@ struct set_ref *ruleset_set_named(const struct ruleset *rs, const char *name)
 
 void ruleset_resolve(struct ruleset *rs)
 {
-	char name[IF_NAMESIZE];
 	struct netns_id here;
 	bool home = !netns_identify(&here) && netns_same(&here, &rs->where);
 
@@ -192,10 +191,10 @@ void ruleset_resolve(struct ruleset *rs)
 		struct link_ref *l = &rs->links[i];
 
 		/* an index without a name is the rule of a vanished interface: exact only at home */
-		if (home && l->index && (!*l->name || if_indextoname(l->index, name)))
-			l->now = l->index;
+		if (*l->name)
+			l->now = if_nametoindex(l->name);
 		else
-			l->now = *l->name ? if_nametoindex(l->name) : 0;
+			l->now = home ? l->index : 0;
 	}
 }
 

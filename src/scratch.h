@@ -3,9 +3,9 @@
  * scratch - a private network and mount namespace that looks like the live one
  *
  * Text becomes a ruleset, and a ruleset text, only here: by the distribution's own
- * programs, with a /run (so /run/xtables.lock) and a /sys of their own, and only the interfaces that
- * the ruleset names, with the same names and indexes. Nothing is left behind
- * when it is closed or the process ends. Needs root (CAP_SYS_ADMIN and CAP_NET_ADMIN).
+ * programs, with a /run (so /run/xtables.lock) and a /sys of their own, and only the interfaces
+ * that the ruleset names, with the same names and indexes. Nothing is left behind when it is closed
+ * or the process ends. Needs root (CAP_SYS_ADMIN and CAP_NET_ADMIN).
  */
 #ifndef FWSNAP_SCRATCH_H
 #define FWSNAP_SCRATCH_H
@@ -16,13 +16,17 @@
 struct scratch {
 	int netns, mntns;
 };
-#define SCRATCH_INIT {-1, -1}
+#define SCRATCH_INIT                                                                               \
+	{                                                                                          \
+		-1, -1                                                                             \
+	}
 
 /* Makes one with the interfaces that `like` notes (NULL: none but lo). 0 or -errno (logged). */
 must_check int scratch_open(struct scratch *s, const struct ruleset *like);
 void scratch_close(struct scratch *s);
 
-/* Loads a ruleset (with records) exactly. 0 or -errno (logged). rs is only read but for resolved names. */
+/* Loads a ruleset (with records) exactly. 0 or -errno (logged). rs is only read but for resolved
+ * names. */
 must_check int scratch_load(struct scratch *s, struct ruleset *rs);
 /* Captures the scratch; digests only unless `records`. rs zeroed. */
 must_check int scratch_capture(struct scratch *s, struct ruleset *rs, bool records);

@@ -111,7 +111,7 @@ must_check int store_commit(struct snapshot_new *n, const struct store_text *tex
 /*
  * Makes a version that is there the one in force and puts its texts in place, as one transaction
  * like store_commit. A text that was edited by hand, or not written by fwsnap, stays as it is and
- * is named (log_note). On error nothing has changed.
+ * is named (log_note). On error nothing has changed. Nothing is done if it is in force already.
  */
 must_check int store_switch(struct store *s, unsigned id, const struct store_text *texts,
 			    size_t ntexts);

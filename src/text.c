@@ -76,8 +76,8 @@ static bool word_begins(const struct word *w, const char *prefix)
 /* An address or a name that only IPv6 rules have. */
 static bool word_is_ip6(const struct word *w)
 {
-	static const char *const names[] = {"ipv6-icmp", "icmpv6",	     "icmp6",
-					    "icmp6-port-unreachable", "--icmpv6-type", NULL};
+	static const char *const names[] = {
+		"ipv6-icmp", "icmpv6", "icmp6", "icmp6-port-unreachable", "--icmpv6-type", NULL};
 
 	if (word_in(w, names))
 		return true;
@@ -118,14 +118,15 @@ static bool name_is_ip6(const char *name)
 	       (rules && memchr(base, '6', (size_t)(rules - base)));
 }
 
-/* ipset restore reads "create NAME TYPE ..." and "add NAME ENTRY"; nft "create table ..." and "add rule ...". */
+/* ipset restore reads "create NAME TYPE ..." and "add NAME ENTRY"; nft "create table ..." and "add
+ * rule ...". */
 static bool line_is_ipset(const char *at)
 {
 	static const char *const create[] = {"create", "-N", NULL};
 	static const char *const add[] = {"add", "-A", "flush", "destroy", NULL};
-	static const char *const nft[] = {"table", "chain",   "rule",	 "set",	      "map",
-					  "element", "flowtable", "counter", "quota",  "limit",
-					  "ct",	 "secmark", "synproxy", "ruleset", NULL};
+	static const char *const nft[] = {"table",   "chain",	  "rule",     "set",	 "map",
+					  "element", "flowtable", "counter",  "quota",	 "limit",
+					  "ct",	     "secmark",	  "synproxy", "ruleset", NULL};
 	struct word verb, name, type;
 
 	next_word(&at, &verb);

@@ -47,8 +47,8 @@ void texts_release(struct texts *t);
 must_check int text_prove(struct ruleset *rs, bool counters, struct texts *out);
 
 /*
- * One text of a ruleset as a person reads it (show): not proved, tables that the
- * program cannot show are left out and named in a warning.
+ * One text of a ruleset as a person reads it (show): tables that the program cannot
+ * show are left out and named in a warning; iptables texts are proved to tell that.
  */
 must_check int text_render(struct ruleset *rs, enum text_kind kind, struct buf *out);
 

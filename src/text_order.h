@@ -2,8 +2,9 @@
 /*
  * text_order - the order of base chains of equal priority, for texts (text*.c only)
  *
- * Works on ruleset.order: lines "PLACE: FAMILY TABLE CHAIN, FAMILY TABLE CHAIN ...", the chain that is
- * asked first standing first. Of chains of equal priority the kernel asks the one made last first.
+ * Works on ruleset.order: lines "PLACE: FAMILY TABLE CHAIN, FAMILY TABLE CHAIN ...", the chain that
+ * is asked first standing first. Of chains of equal priority the kernel asks the one made last
+ * first.
  */
 #ifndef FWSNAP_TEXT_ORDER_H
 #define FWSNAP_TEXT_ORDER_H

@@ -130,8 +130,10 @@ static void describe_refusal(const char *program, int status, struct buf *err, s
 
 	while (next_line(&at, end, &l)) {
 		if (line_begins(&l, "Error occurred at line: "))
-			f.line = (unsigned)strtoul(l.start + strlen("Error occurred at line: "), NULL, 10);
-		else if (!f.cause.len && l.len && !line_begins(&l, "#") && !line_find(&l, "Warning: "))
+			f.line = (unsigned)strtoul(l.start + strlen("Error occurred at line: "),
+						   NULL, 10);
+		else if (!f.cause.len && l.len && !line_begins(&l, "#") &&
+			 !line_find(&l, "Warning: "))
 			parse_cause(l, program, &f);
 	}
 	if (f.line)
@@ -259,8 +261,8 @@ static void clean_ipset(struct buf *raw, bool counters, struct buf *out)
 static int list_iptables(struct scratch *s, const struct table *t, const struct text_way *w,
 			 bool counters, struct buf *out, struct buf *why)
 {
-	const char *argv[] = {text_lister(w->kind, w->variant), "-t", t->name, counters ? "-c" : NULL,
-			      NULL};
+	const char *argv[] = {text_lister(w->kind, w->variant), "-t", t->name,
+			      counters ? "-c" : NULL, NULL};
 	cleanup_buf struct buf raw = BUF_INIT;
 	int r = run(s, argv, NULL, &raw, why);
 
@@ -283,7 +285,8 @@ static int list_nft(struct scratch *s, const struct table *t, bool counters, str
 		    struct buf *why)
 {
 	const char *plain[] = {"nft", "list", "table", family_name(t->family), t->name, NULL};
-	const char *stateless[] = {"nft", "-s", "list", "table", family_name(t->family), t->name, NULL};
+	const char *stateless[] = {"nft",   "-s", "list", "table", family_name(t->family),
+				   t->name, NULL};
 
 	return run(s, counters ? plain : stateless, NULL, out, why);
 }
@@ -316,7 +319,8 @@ void text_put_head(struct buf *out, enum text_kind kind, enum text_variant varia
 	else if (kind == TEXT_IPSET)
 		buf_add_str(out, "ipset restore < FILE\n");
 	else
-		buf_printf(out, "%s%s < FILE\n", text_loader(kind, variant)[0], counters ? " -c" : "");
+		buf_printf(out, "%s%s < FILE\n", text_loader(kind, variant)[0],
+			   counters ? " -c" : "");
 }
 
 void text_put_delete(struct buf *out, const struct table *t)
@@ -336,8 +340,8 @@ void text_put_chain(struct buf *out, const struct table *t, const char *chain,
 	while (next_line(&at, end, &l)) {
 		inside = inside || (l.len == strlen(head) && line_begins(&l, head));
 		if (inside && line_begins(&l, "\t\ttype ")) {
-			buf_printf(out, "table %s %s {\n%s\n%.*s\n\t}\n}\n",
-				   family_name(t->family), t->name, head, (int)l.len, l.start);
+			buf_printf(out, "table %s %s {\n%s\n%.*s\n\t}\n}\n", family_name(t->family),
+				   t->name, head, (int)l.len, l.start);
 			return;
 		}
 	}

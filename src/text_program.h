@@ -16,7 +16,8 @@ struct text_way {
 	enum text_variant variant; /* of iptables and ip6tables */
 };
 
-/* The programs of a way: NULL-terminated argv of the one that loads; the name of the one that lists. */
+/* The programs of a way: NULL-terminated argv of the one that loads; the name of the one that
+ * lists. */
 const char *const *text_loader(enum text_kind kind, enum text_variant variant);
 const char *text_lister(enum text_kind kind, enum text_variant variant);
 
@@ -27,13 +28,15 @@ const char *text_lister(enum text_kind kind, enum text_variant variant);
 must_check int text_list(struct scratch *s, const struct table *t, const struct text_way *w,
 			 bool counters, struct buf *out, struct buf *why);
 
-/* Loads text into the scratch. 0; -EINVAL: refused, with `why`; other -errno: it could not be run, with `why`. */
+/* Loads text into the scratch. 0; -EINVAL: refused, with `why`; other -errno: it could not be run,
+ * with `why`. */
 must_check int text_feed(struct scratch *s, enum text_kind kind, enum text_variant variant,
 			 const struct buf *text, struct buf *why);
 
 /* The lines that a text begins with. */
 void text_put_head(struct buf *out, enum text_kind kind, enum text_variant variant, bool counters);
-/* What must stand before the listing of an nf_tables table, or a second load would double its rules. */
+/* What must stand before the listing of an nf_tables table, or a second load would double its
+ * rules. */
 void text_put_delete(struct buf *out, const struct table *t);
 /*
  * Declares a base chain as the listing of its table does, to have it made before

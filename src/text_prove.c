@@ -17,16 +17,16 @@ struct candidate {
 	const struct table *table;
 	struct text_way ways[2];
 	size_t nways;
-	size_t way;          /* the one in use; nways: none is left */
+	size_t way; /* the one in use; nways: none is left */
 	struct buf listing;
-	struct buf reason;   /* why the ways so far did not do */
+	struct buf reason; /* why the ways so far did not do */
 };
 
 struct proof_run {
 	struct ruleset *rs;
 	bool counters;
 	struct candidate *candidates; /* one for each table of rs */
-	bool ordered;                 /* nft text declares base chains in the order of rs */
+	bool ordered;		      /* nft text declares base chains in the order of rs */
 	struct texts *out;
 };
 
@@ -98,8 +98,8 @@ static void next_way(struct candidate *c, const char *why)
 
 static bool need_program(struct proof_run *p, struct candidate *c, const char *program)
 {
-	cleanup_free char *missing = str_printf("%s (package %s)", program,
-						text_formats[way_of(c)->kind].package);
+	cleanup_free char *missing =
+		str_printf("%s (package %s)", program, text_formats[way_of(c)->kind].package);
 	cleanup_free char *why = str_printf("%s is not installed", program);
 
 	if (exec_have(program))
@@ -267,7 +267,8 @@ static int feed_all(struct proof_run *p, struct scratch *s)
 	return 1;
 }
 
-/* Whether the tables that were loaded are what the texts were made from; those that differ go another way. */
+/* Whether the tables that were loaded are what the texts were made from; those that differ go
+ * another way. */
 static bool compare_tables(struct proof_run *p, const struct ruleset *loaded)
 {
 	bool equal = true;
@@ -276,7 +277,8 @@ static bool compare_tables(struct proof_run *p, const struct ruleset *loaded)
 		struct candidate *c = &p->candidates[i];
 		const struct table *t = c->table;
 
-		if (!way_of(c) || table_equal(t, ruleset_find(loaded, t->engine, t->family, t->name)))
+		if (!way_of(c) ||
+		    table_equal(t, ruleset_find(loaded, t->engine, t->family, t->name)))
 			continue;
 		next_way(c, "its text loads as something else");
 		equal = false;
@@ -378,7 +380,8 @@ static int load_part(const struct proof_run *p, struct scratch *exact, struct ru
 	return scratch_load(exact, part);
 }
 
-/* Something in rs cannot be loaded here (an interface that is gone): it has no text, the rest has. */
+/* Something in rs cannot be loaded here (an interface that is gone): it has no text, the rest has.
+ */
 static void load_singly(struct proof_run *p, struct scratch *exact)
 {
 	struct ruleset part = *p->rs;
@@ -487,14 +490,35 @@ int text_prove(struct ruleset *rs, bool counters, struct texts *out)
 	return r;
 }
 
+/*
+ * iptables-save passes over in silence what it cannot show ("-A INPUT -j ACCEPT"): of its
+ * text only what is proved is shown. nft and ipset say so themselves.
+ */
+static bool render_proves(enum text_kind kind)
+{
+	return kind == TEXT_IPTABLES || kind == TEXT_IP6TABLES;
+}
+
+/* Rules that name sets are proved with these. */
 static void keep_ways(struct candidate *c, enum text_kind kind)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->nways; i++)
-		if (c->ways[i].kind == kind)
+		if (c->ways[i].kind == kind || (c->ways[i].kind == TEXT_IPSET && render_proves(kind)))
 			c->ways[n++] = c->ways[i];
 	c->nways = n;
+}
+
+static void report_left_out(const struct proof_run *p, enum text_kind kind)
+{
+	for (size_t i = 0; i < p->rs->ntables; i++) {
+		struct candidate *c = &p->candidates[i];
+		cleanup_free char *label = table_label(c->table);
+
+		if (c->nways && !way_of(c) && c->ways[0].kind == kind)
+			log_warning("%s is left out: %s", label, buf_str(&c->reason));
+	}
 }
 
 int text_render(struct ruleset *rs, enum text_kind kind, struct buf *out)
@@ -508,16 +532,13 @@ int text_render(struct ruleset *rs, enum text_kind kind, struct buf *out)
 	for (size_t i = 0; i < rs->ntables; i++)
 		keep_ways(&p.candidates[i], kind);
 	r = open_exact(&p, &exact);
-	if (!r)
+	if (!r && render_proves(kind))
+		r = prove_all(&p, &exact);
+	else if (!r)
 		list_all(&p, &exact);
 	scratch_close(&exact);
-	for (size_t i = 0; i < rs->ntables && !r; i++) {
-		struct candidate *c = &p.candidates[i];
-		cleanup_free char *label = table_label(c->table);
-
-		if (c->nways && !way_of(c))
-			log_warning("%s is left out: %s", label, buf_str(&c->reason));
-	}
+	if (!r)
+		report_left_out(&p, kind);
 	compose(&p, kind);
 	buf_add(out, texts.content[kind].data, texts.content[kind].len);
 	run_release(&p);

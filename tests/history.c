@@ -57,6 +57,21 @@ char *history_file(const struct history *h, const char *path)
 	return buf_detach(&content);
 }
 
+bool history_has(const struct history *h, const char *path, const char *content)
+{
+	cleanup_free char *have = history_file(h, path);
+
+	return !strcmp(have, content);
+}
+
+void history_put(const struct history *h, const char *path, const char *content)
+{
+	cleanup_free char *full = str_printf("%s%s", h->root, path);
+
+	if (file_replace(full, content, strlen(content)) < 0)
+		abort();
+}
+
 static int add_table(struct snapshot_new *n, size_t i)
 {
 	struct ruleset *rs = &n->manifest.rs;
@@ -113,6 +128,22 @@ unsigned sample_save(struct store *s, const char *message, bool automatic, bool 
 	if (sample_write(&n, s, &sample) < 0 || store_commit(&n, NULL, 0, current) < 0)
 		return 0;
 	return n.manifest.id;
+}
+
+int history_save(struct store *s, const struct store_text *texts, size_t n)
+{
+	static const struct sample sample = {"texts", false};
+	struct snapshot_new new;
+	int r = sample_write(&new, s, &sample);
+
+	if (!r)
+		r = store_commit(&new, texts, n, true);
+	return r ? r : (int)new.manifest.id;
+}
+
+struct buf text_of(const char *s)
+{
+	return (struct buf){(unsigned char *)(uintptr_t)s, strlen(s), 0};
 }
 
 static bool table_is_whole(const struct table *t, size_t i)

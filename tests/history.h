@@ -27,6 +27,11 @@ int history_run(const struct history *h, const char *command);
 /* The content of a file, "" and "(absent)" told apart. Caller frees. */
 char *history_file(const struct history *h, const char *path);
 
+/* Whether the file has this content; "(absent)": there is none. */
+bool history_has(const struct history *h, const char *path, const char *content);
+/* Writes a file, as an editor would. */
+void history_put(const struct history *h, const char *path, const char *content);
+
 /* What sample_write puts in: three tables (one without records), a part, all the story. */
 struct sample {
 	const char *message;
@@ -39,7 +44,11 @@ unsigned sample_save(struct store *s, const char *message, bool automatic, bool 
 /* Whether a manifest with records is that of the sample. */
 bool sample_is_whole(const struct manifest *m);
 
-/* A text to be placed, for struct store_text. */
+/* Saves the sample with these texts, as the current version: its id, or -errno. */
+int history_save(struct store *s, const struct store_text *texts, size_t n);
+/* A buffer around a string. */
+struct buf text_of(const char *s);
+/* A text to be placed. */
 struct store_text text_written(const char *path, const struct buf *content);
 
 /* stderr to /dev/null (a descriptor for unmute), for cases that provoke many messages. */

@@ -5,11 +5,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* The options have the same numbers in both families (IPT_SO_*, IP6T_SO_*). */
-
 int xt_socket(const struct xt_family *f)
 {
-	int fd = socket(f->domain, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+	int fd = socket(f->domain, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -23,32 +21,6 @@ int xt_info(const struct xt_family *f, int fd, const char *name, struct ipt_geti
 	return getsockopt(fd, f->level, IPT_SO_GET_INFO, info, &n) < 0 ? -errno : 0;
 }
 
-int xt_entries(const struct xt_family *f, int fd, const char *name, struct ipt_getinfo *info,
-	       struct ipt_get_entries **entries)
-{
-	for (int attempt = 0; attempt < 10; attempt++) {
-		int r = xt_info(f, fd, name, info);
-		struct ipt_get_entries *e;
-		socklen_t n;
-
-		if (r < 0)
-			return r;
-		n = (socklen_t)(sizeof(*e) + info->size);
-		e = mem_zalloc(n);
-		strncpy(e->name, name, sizeof(e->name) - 1);
-		e->size = info->size;
-		r = getsockopt(fd, f->level, IPT_SO_GET_ENTRIES, e, &n) < 0 ? -errno : 0;
-		if (!r) {
-			*entries = e;
-			return 0;
-		}
-		free(e);
-		if (r != -EAGAIN)
-			return r;
-	}
-	return -EAGAIN;
-}
-
 /* Whether the kernel has this match or target in this revision. */
 static bool extension_there(const struct xt_family *f, int fd, bool target, const char *name,
 			    uint8_t revision)
@@ -57,10 +29,9 @@ static bool extension_there(const struct xt_family *f, int fd, bool target, cons
 	socklen_t n = sizeof(ask);
 
 	strncpy(ask.name, name, sizeof(ask.name) - 1);
-	return !getsockopt(fd, f->level,
-			   target ? IPT_SO_GET_REVISION_TARGET : IPT_SO_GET_REVISION_MATCH, &ask,
+	return !getsockopt(fd, f->level, target ? f->target_revision : f->match_revision, &ask,
 			   &n) ||
-	       errno != EPROTONOSUPPORT;
+	       (errno != EPROTONOSUPPORT && errno != ENOENT);
 }
 
 char *xt_entry_lacks(const struct xt_family *f, int fd, const void *entry)

@@ -6,19 +6,21 @@
 #include <linux/netfilter/xt_set.h>
 #include <string.h>
 
-#define ENTRY(f, d, l, n, m, type)                                                                 \
-	{.family = (f), .domain = (d), .level = (l), .names = (n), .module = (m),                  \
-	 .size = sizeof(struct type), .nfcache = offsetof(struct type, nfcache),                   \
-	 .target_offset = offsetof(struct type, target_offset),                                    \
-	 .next_offset = offsetof(struct type, next_offset),                                        \
-	 .comefrom = offsetof(struct type, comefrom),                                              \
-	 .counters = offsetof(struct type, counters)}
+#define ENTRY(type)                                                                                \
+	.size = sizeof(struct type), .nfcache = offsetof(struct type, nfcache),                    \
+	.target_offset = offsetof(struct type, target_offset),                                     \
+	.next_offset = offsetof(struct type, next_offset),                                         \
+	.comefrom = offsetof(struct type, comefrom), .counters = offsetof(struct type, counters)
 
 const struct xt_family xt_families[2] = {
-	ENTRY(NFPROTO_IPV4, AF_INET, IPPROTO_IP, "/proc/self/net/ip_tables_names", "ip_tables",
-	      ipt_entry),
-	ENTRY(NFPROTO_IPV6, AF_INET6, IPPROTO_IPV6, "/proc/self/net/ip6_tables_names",
-	      "ip6_tables", ip6t_entry),
+	{.family = NFPROTO_IPV4, .domain = AF_INET, .level = IPPROTO_IP,
+	 .names = "/proc/self/net/ip_tables_names", .module = "ip_tables",
+	 .match_revision = IPT_SO_GET_REVISION_MATCH,
+	 .target_revision = IPT_SO_GET_REVISION_TARGET, ENTRY(ipt_entry)},
+	{.family = NFPROTO_IPV6, .domain = AF_INET6, .level = IPPROTO_IPV6,
+	 .names = "/proc/self/net/ip6_tables_names", .module = "ip6_tables",
+	 .match_revision = IP6T_SO_GET_REVISION_MATCH,
+	 .target_revision = IP6T_SO_GET_REVISION_TARGET, ENTRY(ip6t_entry)},
 };
 
 const struct xt_family *xt_family(uint8_t family)

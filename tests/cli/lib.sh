@@ -1,5 +1,5 @@
-# SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
 # lib - fixture of the end-to-end tests: the real program on the real kernel
 #
 # A script sources this, defines functions test_PROMISE and ends with: run_cases "$@"
@@ -113,16 +113,21 @@ config() { # LINE...
 
 # rulesets
 
-# What the stock programs print of everything; without counters, comments, and legacy tables that do nothing.
+# What the stock programs print of everything, by table; without counters, comments, and legacy tables
+# that do nothing.
 rules() {
-	local program
+	local program table
 	for program in iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy; do
-		echo "$program"
-		"$program-save" 2>&1 | sed '/^#/d; s/ *\[[0-9]*:[0-9]*\]//' |
-			awk '/^\*/ { text = ""; full = 0 } { text = text $0 "\n" }
-			/^-A/ || /^:.* DROP/ || /^:.* -$/ || !/^[*:C]/ { full = 1 } /^COMMIT/ && full { printf "%s", text }'
+		"$program-save" 2>&1 | sed '/^#/d; s/ *\[[0-9]*:[0-9]*\]//' | awk -v program="$program" '
+			/^\*/ { text = program; full = 0 }
+			{ text = text "\v" $0 }
+			/^-A/ || /^:.* DROP/ || /^:.* -$/ || !/^[*:C]/ { full = 1 }
+			/^COMMIT/ && full { print text }' | sort | tr '\v' '\n'
 	done
-	nft -s list ruleset 2>&1
+	nft list tables | sort | while read -r _ table; do
+		# shellcheck disable=SC2086
+		nft -s list table $table 2>&1
+	done
 	ipset -sorted save
 }
 
@@ -241,4 +246,32 @@ load_everything() {
 	load_nft
 	iptables-legacy -I INPUT -m set --match-set friends src -j ACCEPT
 	ip6tables-nft -I FORWARD -m set --match-set nets src,src -j ACCEPT
+}
+
+# NAME INDEX: an interface; a veth, so that no module has to be loaded
+make_link() {
+	ip link add "$1" index "$2" type veth peer name "$1-peer" || skip "the kernel has no veth"
+}
+
+hold_xtables_lock() {
+	flock /run/xtables.lock sleep 1000 &
+	holder=$!
+	until ! flock -n /run/xtables.lock true; do sleep 0.01; done
+}
+
+# What texts in etc give in an empty namespace, loaded by the stock programs alone: in rules.alone.
+load_texts_alone() { # [iptables variant]
+	export -f rules
+	unshare --net bash -euc '
+		cd "$1"
+		[ ! -e ipset.up.rules ] || ipset restore <ipset.up.rules
+		[ ! -e iptables.up.rules ] || "iptables-$2-restore" <iptables.up.rules
+		[ ! -e ip6tables.up.rules ] || "ip6tables-$2-restore" <ip6tables.up.rules
+		[ ! -e nftables.up.rules ] || nft -f nftables.up.rules
+		[ -z "${3:-}" ] || nft -f nftables.up.rules
+		rules' bash "$ROOT/etc" "$@" >"$TMP/rules.alone" 2>&1
+}
+
+alone_is() { # NAME: the texts alone gave the rules that were remembered
+	diff "$TMP/rules.$1" "$TMP/rules.alone" || fail "the texts are other rules"
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What an administrator does all day: save, lose, restore, look.
-# shellcheck source=lib.sh
+# shellcheck source=tests/cli/lib.sh
 . "${0%/*}/lib.sh"
 
 round_trip() {

@@ -5,8 +5,9 @@
  *
  * FOLDER holds nft/NAME.nft and xtables/TOOL.NAME.rules. Those of iptables and ip6tables are
  * loaded a second time by the legacy programs where the kernel has them ("legacy/...").
- * Prints TAP, and at the end a table by family. tests/corpus/known.txt lists the cases that are expected
- * to miss: "CASE ERRNO REASON" a line; an unlisted miss fails, and so does a listed case that works.
+ * Prints TAP, and at the end a table by family. tests/corpus/known.txt lists the cases that are
+ * expected to miss: "CASE ERRNO REASON" a line; an unlisted miss fails, and so does a listed case
+ * that works.
  */
 #include "file.h"
 #include "log.h"
@@ -20,9 +21,9 @@
 #define FILE_LIMIT (16U << 20)
 
 static const char *const links[] = {
-	"d0",	"d1",	"d2",	"d3",  "d23", "dummy",	   "dummy0", "dummy1", "dummy2", "dummy3",
-	"ens",	"eth0", "eth1", "eth2", "if1", "if2",	   "internal0", "lan0", "veth0", "veth1",
-	"wan0", "wan1", "wlan0", "x",	"y",
+	"d0",	  "d1",	   "d2",   "d3",   "d23",   "dummy", "dummy0", "dummy1",    "dummy2",
+	"dummy3", "ens",   "eth0", "eth1", "eth2",  "if1",   "if2",    "internal0", "lan0",
+	"veth0",  "veth1", "wan0", "wan1", "wlan0", "x",     "y",
 };
 
 /* One line of the table at the end; counts are tables. */
@@ -52,8 +53,9 @@ static char *tool_of(const char *file)
 
 static struct family *family_of(const char *file, const struct table *t)
 {
-	cleanup_free char *name = of_folder(file, "nft") ? str_printf("nft %s", family_name(t->family))
-							 : tool_of(file);
+	cleanup_free char *name = of_folder(file, "nft")
+					  ? str_printf("nft %s", family_name(t->family))
+					  : tool_of(file);
 	struct family *f;
 
 	for (size_t i = 0; i < nfamilies; i++)
@@ -91,7 +93,9 @@ static int capture_stock(const char *file, const struct buf *content, struct rul
 	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
-		strcpy(((struct link_ref *)array_grow(&like.links, &like.nlinks, sizeof(*like.links)))->name,
+		strcpy(((struct link_ref *)array_grow(&like.links, &like.nlinks,
+						      sizeof(*like.links)))
+			       ->name,
 		       links[i]);
 	r = scratch_open(&s, &like);
 	if (!r)
@@ -175,7 +179,8 @@ static const char *known_miss(const char *file, int *error)
 		char name[256];
 		int end = 0;
 
-		if (sscanf(known.s[i], "%255s %d %n", name, error, &end) == 2 && !strcmp(name, file))
+		if (sscanf(known.s[i], "%255s %d %n", name, error, &end) == 2 &&
+		    !strcmp(name, file))
 			return known.s[i] + end;
 	}
 	return NULL;

@@ -64,7 +64,9 @@ static void interfaces_have_name_and_index(void **state)
 	note(&like, 9, "");
 	note(&like, 3, "lan0");
 	assert_int_equal(scratch_open(&s, &like), 0);
-	says(&s, "cat /sys/class/net/wan0/ifindex /sys/class/net/lan0/ifindex /sys/class/net/lo/ifindex",
+	says(&s,
+	     "cat /sys/class/net/wan0/ifindex /sys/class/net/lan0/ifindex "
+	     "/sys/class/net/lo/ifindex",
 	     "2\n3\n1\n");
 	says(&s, "ls /sys/class/net | grep -cx any", "1\n");
 	says(&s, "ls /sys/class/net | wc -l", "4\n");
@@ -105,7 +107,8 @@ static void lock_of_the_host_does_not_block_it(void **state)
 	(void)state;
 	assert_int_equal(flock(lock, LOCK_EX), 0);
 	assert_int_equal(scratch_open(&s, NULL), 0);
-	says(&s, "timeout 5 iptables-legacy -S >/dev/null 2>&1; test $? != 124 && echo free", "free\n");
+	says(&s, "timeout 5 iptables-legacy -S >/dev/null 2>&1; test $? != 124 && echo free",
+	     "free\n");
 	assert_int_equal(scratch_capture(&s, &rs, false), 0);
 	ruleset_release(&rs);
 	scratch_close(&s);
@@ -169,7 +172,8 @@ static void ruleset_is_loaded_exactly_and_the_host_is_not_touched(void **state)
 	note(&like, 17, "wan0");
 	assert_int_equal(scratch_open(&first, &like), 0);
 	says(&first,
-	     "nft 'add table inet t; add set inet t s { type iface_index; }; add element inet t s { wan0 };"
+	     "nft 'add table inet t; add set inet t s { type iface_index; }; add element inet t s "
+	     "{ wan0 };"
 	     "add chain inet t c { type filter hook input priority 0; policy drop; };"
 	     "add rule inet t c iif wan0 counter accept'",
 	     "");

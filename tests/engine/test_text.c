@@ -75,7 +75,8 @@ static char *proofs_of(const struct ruleset *rs, const struct texts *t)
 	return buf_detach(&out);
 }
 
-/* The promise itself, without the prover: the stock programs make of the texts what they were made from. */
+/* The promise itself, without the prover: the stock programs make of the texts what they were made
+ * from. */
 static void check_texts(struct ruleset *rs, const struct texts *t, unsigned times)
 {
 	struct scratch s = SCRATCH_INIT;
@@ -84,7 +85,8 @@ static void check_texts(struct ruleset *rs, const struct texts *t, unsigned time
 	assert_int_equal(scratch_open(&s, rs), 0);
 	for (enum text_kind k = 0; k < TEXT_KINDS; k++)
 		for (unsigned i = 0; t->content[k].len && i < (k == TEXT_IPSET ? 1 : times); i++)
-			assert_int_equal(text_load(&s, k, t->variant[k], &t->content[k], "test"), 0);
+			assert_int_equal(text_load(&s, k, t->variant[k], &t->content[k], "test"),
+					 0);
 	assert_int_equal(scratch_capture(&s, &loaded, false), 0);
 	for (size_t i = 0; i < rs->ntables; i++) {
 		const struct table *a = &rs->tables[i];
@@ -102,91 +104,181 @@ static void check_texts(struct ruleset *rs, const struct texts *t, unsigned time
 #define NFT(rules) "nft -f - <<'END'\n" rules "\nEND\n"
 #define IPTABLES(rules) "iptables-nft-restore <<'END'\n" rules "\nCOMMIT\nEND\n"
 #define IP6TABLES(rules) "ip6tables-nft-restore <<'END'\n" rules "\nCOMMIT\nEND\n"
+#define LEGACY(rules) "iptables-legacy-restore <<'END'\n" rules "\nCOMMIT\nEND\n"
 #define INPUT "type filter hook input priority 0;"
 
-static const struct {
+struct row {
 	const char *what, *script, *proofs;
-} cases[] = {
+};
+
+static const struct row cases[] = {
 	{"nothing", "true", ""},
 	{"iptables", IPTABLES("*filter\n-P INPUT DROP\n-A INPUT -i d0 -p tcp --dport 22 -j ACCEPT"),
 	 "ip filter: iptables"},
-	{"two tables of iptables", IPTABLES("*filter\n-A INPUT -j DROP\nCOMMIT\n*nat\n-A POSTROUTING -j MASQUERADE"),
+	{"two tables of iptables",
+	 IPTABLES("*filter\n-A INPUT -j DROP\nCOMMIT\n*nat\n-A POSTROUTING -j MASQUERADE"),
 	 "ip filter: iptables; ip nat: iptables"},
 	{"iptables and ip6tables",
-	 IPTABLES("*filter\n-A INPUT -s 1.2.3.4 -j DROP") IP6TABLES("*raw\n-A OUTPUT -d ::1 -j ACCEPT"),
+	 IPTABLES("*filter\n-A INPUT -s 1.2.3.4 -j DROP")
+		 IP6TABLES("*raw\n-A OUTPUT -d ::1 -j ACCEPT"),
 	 "ip filter: iptables; ip6 raw: ip6tables"},
 	{"a table without a rule", IPTABLES("*filter\n:INPUT ACCEPT"), "ip filter: iptables"},
-	{"a rule only nft has, in ip filter", NFT("table ip filter {\n chain INPUT {\n" INPUT "\n ct state vmap { established : accept }\n}\n}"),
+	{"a rule only nft has, in ip filter",
+	 NFT("table ip filter {\n chain INPUT {\n" INPUT
+	     "\n ct state vmap { established : accept }\n}\n}"),
 	 "ip filter: nftables"},
-	{"a set that iptables-save drops", NFT("table ip filter {\n chain INPUT {\n" INPUT "\n ip saddr { 1.1.1.1, 2.2.2.2 } accept\n}\n}"),
+	{"a set that iptables-save drops",
+	 NFT("table ip filter {\n chain INPUT {\n" INPUT
+	     "\n ip saddr { 1.1.1.1, 2.2.2.2 } accept\n}\n}"),
 	 "ip filter: nftables"},
-	{"native rules that iptables-save shows", NFT("table ip filter {\n chain INPUT {\n" INPUT "\n ip saddr 1.1.1.1 counter accept\n}\n}"),
+	{"native rules that iptables-save shows",
+	 NFT("table ip filter {\n chain INPUT {\n" INPUT
+	     "\n ip saddr 1.1.1.1 counter accept\n}\n}"),
 	 "ip filter: iptables"},
-	{"a chain of its own kind in ip filter", NFT("table ip filter {\n chain odd {\n" INPUT "\n counter drop\n}\n}"),
+	{"a chain of its own kind in ip filter",
+	 NFT("table ip filter {\n chain odd {\n" INPUT "\n counter drop\n}\n}"),
 	 "ip filter: nftables"},
 	{"what no text carries",
 	 IPTABLES("*filter\n-A INPUT -m string --algo bm --string x -j DROP")
-	 NFT("add rule ip filter INPUT ip saddr { 1.1.1.1, 2.2.2.2 } accept"),
+		 NFT("add rule ip filter INPUT ip saddr { 1.1.1.1, 2.2.2.2 } accept"),
 	 "ip filter: exact"},
 	{"the rest of a ruleset with something no text carries",
-	 IPTABLES("*filter\n-A INPUT -m string --algo bm --string x -j DROP\nCOMMIT\n*nat\n-A POSTROUTING -j MASQUERADE")
-	 NFT("add rule ip filter INPUT ip saddr { 1.1.1.1, 2.2.2.2 } accept\ntable inet t {\n chain c {\n accept\n}\n}"),
+	 IPTABLES("*filter\n-A INPUT -m string --algo bm --string x -j DROP\nCOMMIT\n*nat\n-A "
+		  "POSTROUTING -j MASQUERADE")
+		 NFT("add rule ip filter INPUT ip saddr { 1.1.1.1, 2.2.2.2 } accept\ntable inet t "
+		     "{\n chain c {\n accept\n}\n}"),
 	 "ip filter: exact; ip nat: iptables; inet t: nftables"},
 	{"a rule for an interface that is gone",
-	 NFT("table ip gone {\n chain c {\n iif 99 accept\n}\n}\ntable ip stays {\n chain c {\n iif d0 accept\n}\n}"),
+	 NFT("table ip gone {\n chain c {\n iif 99 accept\n}\n}\ntable ip stays {\n chain c {\n "
+	     "iif d0 accept\n}\n}"),
 	 "ip gone: exact; ip stays: nftables"},
-	{"interfaces by index", NFT("table inet t {\n set s {\n type iface_index\n elements = { d0, d1 }\n}\n chain c {\n" INPUT "\n iif d1 drop\n}\n}"),
+	{"interfaces by index",
+	 NFT("table inet t {\n set s {\n type iface_index\n elements = { d0, d1 }\n}\n chain c "
+	     "{\n" INPUT "\n iif d1 drop\n}\n}"),
 	 "inet t: nftables"},
-	{"all families", NFT("add table ip a; add chain ip a c; add table ip6 a; add chain ip6 a c\n"
-			     "add table inet a; add chain inet a c; add table arp a; add chain arp a c\n"
-			     "add table bridge a; add chain bridge a c; add table netdev a; add chain netdev a c"),
+	{"all families",
+	 NFT("add table ip a; add chain ip a c; add table ip6 a; add chain ip6 a c\n"
+	     "add table inet a; add chain inet a c; add table arp a; add chain arp a c\n"
+	     "add table bridge a; add chain bridge a c; add table netdev a; add chain netdev a c"),
 	 "ip a: nftables; ip6 a: nftables; inet a: nftables; arp a: nftables; bridge a: nftables; "
 	 "netdev a: nftables"},
-	{"ingress of a device", NFT("table netdev t {\n chain c {\n type filter hook ingress device d0 priority 0; policy drop;\n ip saddr 1.2.3.4 accept\n}\n}"),
+	{"ingress of a device",
+	 NFT("table netdev t {\n chain c {\n type filter hook ingress device d0 priority 0; policy "
+	     "drop;\n ip saddr 1.2.3.4 accept\n}\n}"),
 	 "netdev t: nftables"},
 	{"sets, maps, objects",
-	 NFT("table inet t {\n counter k {\n}\n quota q {\n over 5 mbytes\n}\n set s {\n type ipv4_addr . inet_service\n flags interval\n elements = { 10.0.0.0/8 . 1-9 }\n}\n"
-	     " map m {\n type ipv4_addr : verdict\n elements = { 1.2.3.4 : drop }\n}\n set d {\n type ipv4_addr\n flags dynamic,timeout\n timeout 5m\n}\n"
-	     " chain c {\n" INPUT "\n ip saddr vmap @m\n ip saddr . tcp dport @s drop\n counter name k\n quota name q drop\n add @d { ip saddr }\n}\n}"),
+	 NFT("table inet t {\n counter k {\n}\n quota q {\n over 5 mbytes\n}\n set s {\n type "
+	     "ipv4_addr . inet_service\n flags interval\n elements = { 10.0.0.0/8 . 1-9 }\n}\n"
+	     " map m {\n type ipv4_addr : verdict\n elements = { 1.2.3.4 : drop }\n}\n set d {\n "
+	     "type ipv4_addr\n flags dynamic,timeout\n timeout 5m\n}\n"
+	     " chain c {\n" INPUT "\n ip saddr vmap @m\n ip saddr . tcp dport @s drop\n counter "
+	     "name k\n quota name q drop\n add @d { ip saddr }\n}\n}"),
 	 "inet t: nftables"},
 	{"inet made before ip, of equal priority",
-	 NFT("table inet b {\n chain x {\n" INPUT "\n accept\n}\n}\ntable ip filter {\n chain INPUT {\n" INPUT "\n ip saddr 1.1.1.1 counter accept\n}\n}"),
+	 NFT("table inet b {\n chain x {\n" INPUT
+	     "\n accept\n}\n}\ntable ip filter {\n chain INPUT {\n" INPUT
+	     "\n ip saddr 1.1.1.1 counter accept\n}\n}"),
 	 "inet b: nftables; ip filter: nftables"},
 	{"ip made before inet, of equal priority",
-	 NFT("table ip filter {\n chain INPUT {\n" INPUT "\n ip saddr 1.1.1.1 counter accept\n}\n}\ntable inet b {\n chain x {\n" INPUT "\n accept\n}\n}"),
+	 NFT("table ip filter {\n chain INPUT {\n" INPUT
+	     "\n ip saddr 1.1.1.1 counter accept\n}\n}\ntable inet b {\n chain x {\n" INPUT
+	     "\n accept\n}\n}"),
 	 "ip filter: iptables; inet b: nftables"},
 	{"chains of equal priority interleaved",
-	 NFT("table ip a {\n chain x {\n" INPUT "\n accept\n}\n}\ntable inet b {\n chain y {\n" INPUT "\n accept\n}\n}\n"
-	     "table ip a {\n chain z {\n" INPUT "\n drop\n}\n}\ntable ip6 c {\n chain w {\n" INPUT "\n drop\n}\n}\ntable inet b {\n chain v {\n" INPUT "\n counter\n}\n}"),
+	 NFT("table ip a {\n chain x {\n" INPUT
+	     "\n accept\n}\n}\ntable inet b {\n chain y {\n" INPUT "\n accept\n}\n}\n"
+	     "table ip a {\n chain z {\n" INPUT "\n drop\n}\n}\ntable ip6 c {\n chain w {\n" INPUT
+	     "\n drop\n}\n}\ntable inet b {\n chain v {\n" INPUT "\n counter\n}\n}"),
 	 "ip a: nftables; inet b: nftables; ip6 c: nftables"},
-	{"what ebtables wrote", "ebtables-nft -A INPUT -s 1:2:3:4:5:6 -j DROP", "bridge filter: nftables"},
+	{"what ebtables wrote", "ebtables-nft -A INPUT -s 1:2:3:4:5:6 -j DROP",
+	 "bridge filter: nftables"},
+	{"ipsets and rules that name them",
+	 "ipset create bl hash:net; ipset add bl 10.0.0.0/8; ipset create other hash:ip\n" IPTABLES(
+		 "*filter\n-A INPUT -m set --match-set bl src -j DROP"),
+	 "ipset bl: ipset; ipset other: ipset; ip filter: iptables"},
+	{"a set of sets, made before what it holds",
+	 "ipset create all list:set; ipset create a hash:ip; ipset create b bitmap:port range 1-99;"
+	 "ipset add all a; ipset add all b; ipset add b 5; ipset add a 1.2.3.4",
+	 "ipset a: ipset; ipset b: ipset; ipset all: ipset"},
+	{"members with all there is",
+	 "ipset create s hash:ip timeout 600 counters comment skbinfo;"
+	 "ipset add s 1.2.3.4 timeout 60 packets 5 bytes 9 comment 'packets 1 bytes 2' skbmark 0x7;"
+	 "ipset create n hash:net,port family inet6 forceadd; ipset add n fe80::/10,tcp:80,::1 "
+	 "nomatch",
+	 "ipset s: ipset; ipset n: ipset"},
 };
+
+/* The same where the kernel has legacy iptables. */
+static const struct row legacy_cases[] = {
+	{"legacy iptables",
+	 LEGACY("*filter\n-P INPUT DROP\n-A INPUT -i d0 -m string --algo bm --string x -j ACCEPT"),
+	 "legacy ip filter: iptables"},
+	{"legacy tables without a rule", LEGACY("*filter\n:INPUT ACCEPT"), ""},
+	{"nft of the family beside legacy",
+	 LEGACY("*filter\n-A INPUT -s 1.2.3.4 -j DROP")
+		 NFT("table ip nat {\n chain POSTROUTING {\n type nat hook postrouting priority "
+		     "srcnat;\n masquerade\n}\n}"),
+	 "ip nat: nftables; legacy ip filter: iptables"},
+	{"nft of the other family beside legacy",
+	 LEGACY("*filter\n-A INPUT -s 1.2.3.4 -j DROP")
+		 IP6TABLES("*filter\n-A INPUT -s ::1 -j DROP"),
+	 "ip6 filter: ip6tables; legacy ip filter: iptables"},
+	{"iptables of both variants, one not shown by nft",
+	 LEGACY("*filter\n-A INPUT -s 1.2.3.4 -j DROP")
+		 IPTABLES("*mangle\n-A INPUT -m string --algo bm --string x -j DROP"),
+	 "ip mangle: exact; legacy ip filter: iptables"},
+};
+
+static void check_row(const struct row *row)
+{
+	struct ruleset rs = {0};
+	struct texts t;
+	cleanup_free char *got = NULL;
+
+	make_rules(row->script, &rs);
+	assert_int_equal(text_prove(&rs, false, &t), 0);
+	got = proofs_of(&rs, &t);
+	if (strcmp(got, row->proofs))
+		fail_msg("%s: %s", row->what, got);
+	check_texts(&rs, &t, 1);
+	texts_release(&t);
+	ruleset_release(&rs);
+}
 
 static void each_table_goes_to_the_first_text_that_carries_it(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct ruleset rs = {0};
-		struct texts t;
-		cleanup_free char *got = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		check_row(&cases[i]);
+}
 
-		make_rules(cases[i].script, &rs);
-		assert_int_equal(text_prove(&rs, false, &t), 0);
-		got = proofs_of(&rs, &t);
-		if (strcmp(got, cases[i].proofs))
-			fail_msg("%s: %s", cases[i].what, got);
-		check_texts(&rs, &t, 1);
-		texts_release(&t);
-		ruleset_release(&rs);
+static void legacy_tables_have_the_iptables_text_of_their_family(void **state)
+{
+	const char *argv[] = {"iptables-legacy", "-S", NULL};
+	struct scratch s = SCRATCH_INIT;
+	struct exec e = EXEC_INIT;
+	bool works;
+
+	(void)state;
+	e.argv = argv;
+	assert_int_equal(scratch_open(&s, NULL), 0);
+	works = engines[ENGINE_XTABLES] && !scratch_run(&s, &e);
+	scratch_close(&s);
+	if (!works) {
+		print_message("no legacy iptables here\n");
+		skip();
 	}
+	for (size_t i = 0; i < ARRAY_SIZE(legacy_cases); i++)
+		check_row(&legacy_cases[i]);
 }
 
 /* One ruleset, with what may differ between equal ones: counters. */
-#define MIXED(packets)                                                                              \
-	"iptables-nft-restore -c <<'END'\n*filter\n:INPUT DROP [" packets ":9]\n:mine - [0:0]\n"       \
-	"[0:0] -A INPUT -j mine\n[" packets ":9] -A mine -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n" \
-	"END\n" NFT("table inet t {\n set s {\n type ipv4_addr\n flags timeout\n"                    \
-		    " elements = { 1.2.3.4 timeout 1h }\n}\n chain c {\n" INPUT                         \
+#define MIXED(packets)                                                                             \
+	"iptables-nft-restore -c <<'END'\n*filter\n:INPUT DROP [" packets ":9]\n:mine - [0:0]\n"   \
+	"[0:0] -A INPUT -j mine\n[" packets                                                        \
+	":9] -A mine -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n"                                 \
+	"END\n" NFT("table inet t {\n set s {\n type ipv4_addr\n flags timeout\n"                  \
+		    " elements = { 1.2.3.4 timeout 1h }\n}\n chain c {\n" INPUT                    \
 		    "\n tcp dport { 1, 2 } counter packets " packets " bytes 8 accept\n}\n}")
 
 static void second_load_of_the_same_texts_changes_nothing(void **state)
@@ -254,6 +346,30 @@ static void begins(const struct buf *text, const char *prefix)
 	assert_memory_equal(text->data, prefix, strlen(prefix));
 }
 
+static void sets_have_equal_texts_whatever_their_hash(void **state)
+{
+	struct ruleset a = {0}, b = {0};
+	struct texts first, second;
+
+	(void)state;
+	make_rules("ipset create s hash:ip counters; for i in 1 2 3 4 5 6 7 8 9; do ipset add s "
+		   "1.2.3.$i packets $i;"
+		   "done",
+		   &a);
+	make_rules("ipset create s hash:ip counters; for i in 9 8 7 6 5 4 3 2 1; do ipset add s "
+		   "1.2.3.$i; done",
+		   &b);
+	assert_int_equal(text_prove(&a, false, &first), 0);
+	assert_int_equal(text_prove(&b, false, &second), 0);
+	assert_true(first.content[TEXT_IPSET].len > 0);
+	assert_string_equal(buf_str(&first.content[TEXT_IPSET]),
+			    buf_str(&second.content[TEXT_IPSET]));
+	texts_release(&first);
+	texts_release(&second);
+	ruleset_release(&a);
+	ruleset_release(&b);
+}
+
 static void text_says_who_made_it_and_how_to_load_it(void **state)
 {
 	struct ruleset rs = {0};
@@ -280,11 +396,13 @@ static void reason_names_what_each_program_said(void **state)
 
 	(void)state;
 	make_rules(IPTABLES("*filter\n-A INPUT -m string --algo bm --string x -j DROP")
-		   NFT("add rule ip filter INPUT ct state vmap { new : accept }"), &rs);
+			   NFT("add rule ip filter INPUT ct state vmap { new : accept }"),
+		   &rs);
 	assert_int_equal(text_prove(&rs, false, &t), 0);
-	assert_string_equal(t.reasons[0],
-			    "iptables: it has rules that iptables cannot show, nft: line 4: "
-			    "unsupported xtables compat expression, use iptables-nft with this ruleset");
+	assert_string_equal(
+		t.reasons[0],
+		"iptables: it has rules that iptables cannot show, nft: line 4: "
+		"unsupported xtables compat expression, use iptables-nft with this ruleset");
 	assert_int_equal(t.content[TEXT_NFT].len, 0);
 	assert_int_equal(t.content[TEXT_IPTABLES].len, 0);
 	assert_true(t.attempted[TEXT_IPTABLES] && t.attempted[TEXT_NFT]);
@@ -311,7 +429,8 @@ static void missing_program_is_named_with_its_package(void **state)
 
 	(void)state;
 	make_rules(IPTABLES("*filter\n-A INPUT -s 1.2.3.4 -j DROP")
-		   IPTABLES("*nat\n-A PREROUTING -m recent --rcheck -j ACCEPT"), &rs);
+			   IPTABLES("*nat\n-A PREROUTING -m recent --rcheck -j ACCEPT"),
+		   &rs);
 	hide_all_but("nft");
 	assert_int_equal(text_prove(&rs, false, &t), 0);
 	proofs = proofs_of(&rs, &t);
@@ -341,8 +460,8 @@ static void without_any_program_all_is_kept_exactly(void **state)
 }
 
 /* What text_load says of a text, without the prefix and the state. */
-static int load_message(enum text_kind kind, enum text_variant variant, const char *text, char *line,
-			size_t size)
+static int load_message(enum text_kind kind, enum text_variant variant, const char *text,
+			char *line, size_t size)
 {
 	cleanup_buf struct buf content = text_of(text);
 	struct scratch s = SCRATCH_INIT;
@@ -376,7 +495,8 @@ static const struct {
 	 "line 4: Chain 'NOWHERE' does not exist"},
 	{TEXT_IPTABLES, VARIANT_NFT, "*filter\n-A INPUT -j MASQUERADE\nCOMMIT\n",
 	 "line 2: RULE_APPEND failed (Invalid argument): rule in chain INPUT"},
-	{TEXT_IPTABLES, VARIANT_LEGACY, "*filter\n-A INPUT -j MASQUERADE\nCOMMIT\n", "line 3: failed"},
+	{TEXT_IPTABLES, VARIANT_LEGACY, "*filter\n-A INPUT -j MASQUERADE\nCOMMIT\n",
+	 "line 3: failed"},
 	{TEXT_IPTABLES, VARIANT_NFT, "*filter\n", "COMMIT expected at line 2"},
 	{TEXT_NFT, VARIANT_NFT, "table ip x {\n chain y {\n  foo bar\n }\n}\n",
 	 "line 3: No symbol type information"},
@@ -392,12 +512,13 @@ static void refusal_names_file_line_and_cause(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
-		cleanup_free char *want = str_printf("fwsnap: cannot load 'F': %s; the firewall is unchanged\n",
-						     refusals[i].message);
+		cleanup_free char *want =
+			str_printf("fwsnap: cannot load 'F': %s; the firewall is unchanged\n",
+				   refusals[i].message);
 		char got[1024];
 
-		assert_int_equal(load_message(refusals[i].kind, refusals[i].variant, refusals[i].text,
-					      got, sizeof(got)),
+		assert_int_equal(load_message(refusals[i].kind, refusals[i].variant,
+					      refusals[i].text, got, sizeof(got)),
 				 -EINVAL);
 		assert_string_equal(got, want);
 	}
@@ -409,9 +530,11 @@ static void load_without_the_program_names_its_package(void **state)
 
 	(void)state;
 	hide_all_but("sysctl");
-	assert_int_equal(load_message(TEXT_NFT, VARIANT_NFT, "table ip x\n", got, sizeof(got)), -ENOENT);
-	assert_string_equal(got, "fwsnap: cannot load 'F': nft is not installed (package nftables); "
-				 "the firewall is unchanged\n");
+	assert_int_equal(load_message(TEXT_NFT, VARIANT_NFT, "table ip x\n", got, sizeof(got)),
+			 -ENOENT);
+	assert_string_equal(got,
+			    "fwsnap: cannot load 'F': nft is not installed (package nftables); "
+			    "the firewall is unchanged\n");
 }
 
 static void rendering_shows_one_kind_and_loads(void **state)
@@ -441,8 +564,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		on_host(each_table_goes_to_the_first_text_that_carries_it),
+		on_host(legacy_tables_have_the_iptables_text_of_their_family),
 		on_host(second_load_of_the_same_texts_changes_nothing),
 		on_host(equal_rulesets_have_equal_texts),
+		on_host(sets_have_equal_texts_whatever_their_hash),
 		on_host(counters_are_written_when_asked_for),
 		on_host(text_says_who_made_it_and_how_to_load_it),
 		on_host(reason_names_what_each_program_said),
