@@ -123,7 +123,7 @@ static void equal_tables_are_not_touched(void **state)
 	(void)state;
 	load("nft", "create s hash:ip counters\nadd s 1.1.1.1 packets 1 bytes 1\n",
 	     "table ip equal {\ncounter c {\npackets 1 bytes 1\n}\n" CHAIN("input", "counter packets 1 bytes 1") "}\n"
-	     "table ip other {\n" CHAIN("input", "tcp dport 22 accept") "}\n");
+	     "table ip other {\n" CHAIN("forward", "tcp dport 22 accept") "}\n");
 	place_capture(&target);
 	lose_all();
 	load("nft", "create s hash:ip counters\nadd s 1.1.1.1 packets 7 bytes 7\n",
@@ -402,7 +402,7 @@ static void target_of_all(struct ruleset *target)
 
 static void live_of_all(void)
 {
-	load("nft", "create s hash:net\nadd s 10.0.0.0/8\ncreate mine hash:ip\n", NFT_PART);
+	load("nft", "create other hash:net\nadd other 10.0.0.0/8\ncreate mine hash:ip\n", NFT_PART);
 	load("iptables-legacy", NULL,
 	     "*filter\n:INPUT DROP [3:300]\n[7:70] -A INPUT -m set --match-set mine src -j ACCEPT\nCOMMIT\n");
 }
@@ -411,12 +411,14 @@ static void a_legacy_table_without_its_ipset_undoes_all(void **state)
 {
 	struct ruleset target = {0};
 	cleanup_free char *said = NULL, *counters = NULL;
+	struct table *set;
 
 	(void)state;
 	legacy_or_skip();
 	target_of_all(&target);
 	live_of_all();
-	ruleset_find(&target, ENGINE_IPSET, 0, "s")->empty = true;
+	set = ruleset_find(&target, ENGINE_IPSET, 0, "s");
+	*set->name = 'x';
 	said = change_fails(&target, CHANGE_UNDONE);
 	assert_non_null(strstr(said, "'s'"));
 	counters = all_listed();
@@ -442,7 +444,8 @@ static void a_legacy_table_that_the_kernel_refuses_undoes_all(void **state)
 	*match = 'x';
 	assert_int_equal(altered_digest(&target, mangle), 0);
 	said = change_fails(&target, CHANGE_UNDONE);
-	assert_non_null(strstr(said, "ximit"));
+	if (!strstr(said, "ximit"))
+		fail_msg("%s", said);
 	counters = all_listed();
 	assert_non_null(strstr(counters, "packets 5 bytes 50"));
 	assert_non_null(strstr(counters, "[7:70]"));
