@@ -259,7 +259,7 @@ make_link() {
 }
 
 hold_xtables_lock() {
-	flock /run/xtables.lock sleep 1000 &
+	flock --no-fork /run/xtables.lock sleep 1000 &
 	holder=$!
 	until ! flock -n /run/xtables.lock true; do sleep 0.01; done
 }
