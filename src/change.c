@@ -168,6 +168,28 @@ static int execute(struct ruleset *live, struct ruleset *target, unsigned lock_w
 	return r;
 }
 
+/*
+ * execute, and again for what it left for a second round: rules that are on a temporary ipset
+ * because theirs could only be made anew once they had let go of the old one.
+ */
+static int execute_all(struct ruleset *live, struct ruleset *target, unsigned lock_wait, bool check,
+		       bool *sent)
+{
+	const struct capture c = {.lock_wait = lock_wait};
+	int r = execute(live, target, lock_wait, check, sent);
+
+	if (r > 0) {
+		struct ruleset now = {0};
+		bool more;
+
+		r = engines_capture(&now, &c);
+		if (!r)
+			r = execute(&now, target, lock_wait, false, &more);
+		ruleset_release(&now);
+	}
+	return r > 0 ? -EBUSY : r;
+}
+
 /* Captures and compares: the only proof. 0, -EUCLEAN (differs, described), or -errno. */
 static int verify(const struct ruleset *want, unsigned lock_wait, struct buf *differences)
 {
@@ -192,7 +214,7 @@ static enum change_result undo(struct ruleset *live, unsigned lock_wait)
 	int r = engines_capture(&now, &c);
 
 	if (!r)
-		r = execute(&now, live, lock_wait, false, &sent);
+		r = execute_all(&now, live, lock_wait, false, &sent);
 	ruleset_release(&now);
 	if (!r)
 		r = verify(live, lock_wait, &differences);
@@ -211,7 +233,7 @@ enum change_result change_run(struct ruleset *live, struct ruleset *target, unsi
 
 	if (ruleset_equal(live, target))
 		return CHANGE_NOTHING;
-	r = execute(live, target, lock_wait, true, &sent);
+	r = execute_all(live, target, lock_wait, true, &sent);
 	if (r == -ERESTART && !sent)
 		return CHANGE_STALE;
 	if (r && !sent)

@@ -18,6 +18,7 @@ struct restoring {
 	const char *ref;
 	bool all, dry_run;
 	struct named target;
+	unsigned current; /* before; 0: none, or the target is no snapshot */
 	struct ruleset live;
 };
 
@@ -66,6 +67,9 @@ static int load_target(struct restoring *s)
 	struct utsname u;
 	int r = named_load(s->c, s->ref, true, &s->target);
 
+	/* what would stop make_current stops it here, before the change */
+	if (!r && s->target.id)
+		r = store_current(&s->c->store, &s->current);
 	uname(&u);
 	if (!r && s->target.manifest.machine && strcmp(s->target.manifest.machine, u.machine)) {
 		log_note("%s was made on %s: its text is used", s->target.label,
@@ -137,12 +141,11 @@ static int make_current(struct restoring *s)
 {
 	struct store_text texts[TEXT_KINDS];
 	struct buf contents[TEXT_KINDS] = {{0}};
-	unsigned current;
 	size_t n = 0;
-	int r = store_current(&s->c->store, &current);
+	int r = 0;
 
-	if (r || !s->target.id || current == s->target.id)
-		return r;
+	if (s->current == s->target.id)
+		return 0;
 	for (int kind = 0; kind < TEXT_KINDS && !r; kind++)
 		if (s->c->config.texts[kind]) {
 			texts[n] = (struct store_text){.path = s->c->config.texts[kind]};

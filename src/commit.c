@@ -209,6 +209,8 @@ static int commit_prepare(struct commit *c, const struct store_text *texts, size
 {
 	int r = store_current(c->store, &c->old);
 
+	for (size_t i = 0; c->n && i < c->n->manifest.tags.n && !r; i++)
+		r = store_tag_check(c->store, 0, c->n->manifest.tags.s[i]);
 	if (!r && c->n)
 		r = new_id(c);
 	if (r < 0)

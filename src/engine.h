@@ -71,7 +71,8 @@ struct engine {
 	int (*change)(struct plan *plan);
 	/*
 	 * Removes what `change` had to leave because rules still referred to it
-	 * (ipset: sets no longer wanted). NULL if there is nothing of the kind.
+	 * (ipset: sets no longer wanted). NULL if there is nothing of the kind. 1: something
+	 * could only be made now, and the other engines have to load what refers to it once more.
 	 */
 	int (*finish)(struct plan *plan);
 	/*

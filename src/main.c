@@ -4,6 +4,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <linux/capability.h>
 #include <locale.h>
@@ -225,11 +226,24 @@ static int finish_output(int status)
 	return status == EXIT_DONE ? EXIT_FAILED : status;
 }
 
+/* A file opened as number 0, 1 or 2 would get what is printed. */
+static void open_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct context c = {.opt.root = "", .lock = -1};
 	int status;
 
+	open_standard();
 	setlocale(LC_TIME, "");
 	signal(SIGPIPE, SIG_IGN);
 	status = global_option(&c.opt, argc, argv);

@@ -47,8 +47,10 @@ int store_open(struct store *s, const char *dir, const char *root, bool create)
 		r = folder_check(s->dir, create);
 	if (!r && create)
 		r = file_mkdir(snapshots, 0700);
+	if (!r)
+		r = folder_check(snapshots, create);
 	if (r < 0 && (create || r != -ENOENT))
-		log_errno(r, "cannot open the history '%s'", s->dir);
+		log_errno(r, "cannot open the history '%s' and its 'snapshots'", s->dir);
 	if (r < 0)
 		store_close(s);
 	return r;
@@ -365,23 +367,27 @@ static int retag(struct store *s, unsigned id, const char *tag, bool add)
 	return r;
 }
 
-int store_tag(struct store *s, unsigned id, const char *tag)
+int store_tag_check(struct store *s, unsigned id, const char *tag)
 {
 	unsigned other;
+	int r = find_manifest(s, has_tag, (void *)(uintptr_t)tag, &other);
+
+	if (r < 0 || !other || other == id)
+		return r;
+	log_error("snapshot %u has the tag '%s' already", other, tag);
+	return -EEXIST;
+}
+
+int store_tag(struct store *s, unsigned id, const char *tag)
+{
 	int r;
 
 	if (!store_tag_valid(tag)) {
 		log_error("'%s' cannot be a tag", tag);
 		return -EINVAL;
 	}
-	r = find_manifest(s, has_tag, (void *)(uintptr_t)tag, &other);
-	if (r < 0)
-		return r;
-	if (other && other != id) {
-		log_error("snapshot %u has the tag '%s' already", other, tag);
-		return -EEXIST;
-	}
-	return retag(s, id, tag, true);
+	r = store_tag_check(s, id, tag);
+	return r < 0 ? r : retag(s, id, tag, true);
 }
 
 int store_untag(struct store *s, const char *tag)

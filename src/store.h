@@ -130,6 +130,8 @@ must_check int store_recover(struct store *s);
  */
 must_check int store_text_untouched(struct store *s, const struct manifest *m, const char *path);
 
+/* -EEXIST (logged) if a snapshot other than `id` (0: any) has the tag. */
+must_check int store_tag_check(struct store *s, unsigned id, const char *tag);
 /* Adds or removes tags: the manifest is rewritten, the rest copied byte for byte. */
 must_check int store_tag(struct store *s, unsigned id, const char *tag);
 /* -ENOENT (logged) if no snapshot has it. A tag that another snapshot has is refused by store_tag (-EEXIST, logged). */

@@ -31,7 +31,8 @@ struct texts {
 	struct buf content[TEXT_KINDS];       /* empty: nothing goes there */
 	enum text_variant variant[TEXT_KINDS]; /* of iptables and ip6tables */
 	bool attempted[TEXT_KINDS]; /* tables were meant for it (content may be empty: none was proved) */
-	enum proof *proofs;   /* one for each table of the ruleset; PROOF_EXACT: no text */
+	/* one for each table of the ruleset; PROOF_EXACT: no text; PROOF_NONE: it is empty */
+	enum proof *proofs;
 	char **reasons;       /* why, where PROOF_EXACT ("iptables-save drops part of a rule", "nft: line 3: ..."); else NULL */
 	size_t n;
 	struct strlist missing; /* programs that are not installed: "iptables-nft-save (package iptables)" */

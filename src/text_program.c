@@ -232,7 +232,7 @@ static void put_member(struct buf *out, const struct line *l)
 }
 
 /* "initval" seeds the hash: the kernel's own business, and another each time. */
-static void put_set(struct buf *out, const struct line *l)
+static void put_set(struct buf *out, const struct line *l, const char *option)
 {
 	const char *from = line_find(l, " initval 0x");
 	const char *value = from ? from + strlen(" initval 0x") : NULL;
@@ -241,16 +241,20 @@ static void put_set(struct buf *out, const struct line *l)
 		put_without(out, l, from, value + strspn(value, "0123456789abcdef"));
 	else
 		put_line(out, l);
+	if (option) {
+		out->len--;
+		buf_printf(out, " %s\n", option);
+	}
 }
 
-static void clean_ipset(struct buf *raw, bool counters, struct buf *out)
+static void clean_ipset(struct buf *raw, const char *option, bool counters, struct buf *out)
 {
 	const char *at = buf_str(raw), *end = at + raw->len;
 	struct line l;
 
 	while (next_line(&at, end, &l)) {
 		if (line_begins(&l, "create "))
-			put_set(out, &l);
+			put_set(out, &l, option);
 		else if (counters)
 			put_line(out, &l);
 		else
@@ -269,15 +273,15 @@ static int list_iptables(struct scratch *s, const struct table *t, const struct 
 	return r ? r : clean_iptables(&raw, counters, out, why);
 }
 
-static int list_ipset(struct scratch *s, const struct table *t, bool counters, struct buf *out,
-		      struct buf *why)
+static int list_ipset(struct scratch *s, const struct table *t, const struct text_way *w,
+		      bool counters, struct buf *out, struct buf *why)
 {
 	const char *argv[] = {"ipset", "save", t->name, "-sorted", NULL};
 	cleanup_buf struct buf raw = BUF_INIT;
 	int r = run(s, argv, NULL, &raw, why);
 
 	if (!r)
-		clean_ipset(&raw, counters, out);
+		clean_ipset(&raw, w->option, counters, out);
 	return r;
 }
 
@@ -297,7 +301,7 @@ int text_list(struct scratch *s, const struct table *t, const struct text_way *w
 	int r;
 
 	if (w->kind == TEXT_IPSET)
-		r = list_ipset(s, t, counters, out, why);
+		r = list_ipset(s, t, w, counters, out, why);
 	else if (w->kind == TEXT_NFT)
 		r = list_nft(s, t, counters, out, why);
 	else

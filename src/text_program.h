@@ -14,6 +14,7 @@
 struct text_way {
 	enum text_kind kind;
 	enum text_variant variant; /* of iptables and ip6tables */
+	const char *option;	   /* of an ipset, that ipset save forgets; NULL: none */
 };
 
 /* The programs of a way: NULL-terminated argv of the one that loads; the name of the one that

@@ -2,7 +2,7 @@
 #include "text.h"
 
 #include "log.h"
-#include "text_order.h"
+#include "order.h"
 #include "text_program.h"
 
 #include <errno.h>
@@ -54,7 +54,7 @@ static bool family_is_legacy(const struct ruleset *rs, uint8_t family)
 
 static void add_way(struct candidate *c, enum text_kind kind, enum text_variant variant)
 {
-	c->ways[c->nways++] = (struct text_way){kind, variant};
+	c->ways[c->nways++] = (struct text_way){.kind = kind, .variant = variant};
 }
 
 static void find_ways(const struct ruleset *rs, struct candidate *c)
@@ -64,8 +64,11 @@ static void find_ways(const struct ruleset *rs, struct candidate *c)
 
 	if (t->empty)
 		return;
-	if (t->engine == ENGINE_IPSET)
+	if (t->engine == ENGINE_IPSET) {
 		add_way(c, TEXT_IPSET, VARIANT_NFT);
+		add_way(c, TEXT_IPSET, VARIANT_NFT);
+		c->ways[1].option = "forceadd";
+	}
 	if (t->engine == ENGINE_XTABLES)
 		add_way(c, iptables, VARIANT_LEGACY);
 	if (t->engine != ENGINE_NFT)
@@ -87,11 +90,14 @@ static bool goes_to(const struct candidate *c, enum text_kind kind)
 	return w && w->kind == kind;
 }
 
-/* The way in use does not do. */
+/* The way in use does not do. A second one by the same program adds nothing to the reason. */
 static void next_way(struct candidate *c, const char *why)
 {
-	buf_printf(&c->reason, "%s%s: %s", c->reason.len ? ", " : "",
-		   text_formats[way_of(c)->kind].name, why);
+	enum text_kind kind = way_of(c)->kind;
+
+	if (!c->way || c->ways[c->way - 1].kind != kind)
+		buf_printf(&c->reason, "%s%s: %s", c->reason.len ? ", " : "",
+			   text_formats[kind].name, why);
 	c->listing.len = 0;
 	c->way++;
 }

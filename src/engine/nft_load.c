@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/nft_batch.h"
 #include "log.h"
+#include "order.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -155,7 +156,7 @@ static int put_one(struct load *d, const struct loading *l, const struct nlmsghd
 struct making {
 	const struct loading *loading;
 	const struct nlmsghdr *nlh;
-	size_t rank; /* place from the end of its line in ruleset.order, 0: does not matter */
+	size_t rank; /* place in the order of making, from 1; 0: does not matter */
 };
 
 static int compare_making(const void *a, const void *b)
@@ -180,28 +181,6 @@ static void sort_makings(struct making *m, size_t n)
 		if (m[i].rank)
 			m[i] = ranked[next++];
 	free(ranked);
-}
-
-/* Chains of ruleset.order, "FAMILY TABLE CHAIN", from the last line's last one to the first. */
-static void order_chains(const struct ruleset *rs, struct strlist *out)
-{
-	struct buf copy = BUF_INIT;
-	struct strlist forward = {NULL, 0};
-	char *line_save, *save;
-
-	buf_add(&copy, rs->order.data, rs->order.len);
-	for (char *line = strtok_r(buf_str(&copy), "\n", &line_save); line;
-	     line = strtok_r(NULL, "\n", &line_save)) {
-		char *names = strchr(line, ':');
-
-		for (char *item = names ? strtok_r(names + 1, ",", &save) : NULL; item;
-		     item = strtok_r(NULL, ",", &save))
-			strlist_add_once(&forward, item + strspn(item, " "));
-	}
-	for (size_t i = forward.n; i-- > 0;)
-		strlist_add(out, forward.s[i]);
-	strlist_release(&forward);
-	buf_release(&copy);
 }
 
 static size_t rank_of(const struct strlist *order, const struct table *t, const struct nlmsghdr *nlh)
@@ -229,7 +208,7 @@ static int put_chains(struct load *d, const struct loading *l, size_t n)
 	size_t nmakings = 0;
 	int r = 0;
 
-	order_chains(d->plan->target, &order);
+	order_making(&d->plan->target->order, &order);
 	for (size_t i = 0; i < n; i++)
 		nft_each(nlh, &l[i].table->records) {
 			struct making *m;

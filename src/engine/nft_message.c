@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/nft.h"
+#include "engine/xtmatch.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -249,6 +250,9 @@ static void copy_xt_info(struct nft_copy *c, const struct nlattr *expression,
 	size_t at = c->out->len + MNL_ATTR_HDRLEN;
 
 	put_same(c->out, info);
+	if (!c->load)
+		xtmatch_canonical(c->family, name, (uint8_t)revision, c->out->data + at,
+				  netlink_length(info));
 	if (!target && strcmp(name, "set"))
 		return;
 	if (netlink_length(info) < n * step) {

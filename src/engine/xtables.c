@@ -96,8 +96,7 @@ static int table_info(const struct xt_family *f, int fd, const char *name,
 	if (r != -ENOPROTOOPT)
 		return r;
 	e.argv = modprobe;
-	r = exec_run(&e);
-	return r < 0 ? r : xt_info(f, fd, name, info);
+	return exec_run(&e) ? r : xt_info(f, fd, name, info);
 }
 
 /* Under the lock: whether the table is still what the plan was made for. */

@@ -208,6 +208,9 @@ static int build(struct builder *b, const struct ipt_getinfo *info, unsigned ent
 	if (r < 0)
 		return r;
 	memcpy(head.name, info->name, sizeof(head.name));
+	/* as the kernel has them where there is no such chain */
+	memset(head.hook_entry, 0xff, sizeof(head.hook_entry));
+	memset(head.underflow, 0xff, sizeof(head.underflow));
 	r = layout(b, &head);
 	if (r < 0)
 		return log_errno(r, "cannot build table '%s'", b->label);

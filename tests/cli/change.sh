@@ -273,7 +273,7 @@ test_an_ipset_of_another_type_is_replaced() {
 	remember saved
 	fwsnap 0 save
 	lose
-	ipset create friends hash:mac
+	ipset create friends hash:net
 	iptables-legacy -A INPUT -m set --match-set friends src -j DROP
 	fwsnap 0 restore
 	are_live saved

@@ -128,7 +128,7 @@ rules() {
 		# shellcheck disable=SC2086
 		nft -s list table $table 2>&1
 	done
-	ipset -sorted save
+	ipset -sorted save | sed 's/ initval 0x[0-9a-f]*//'
 }
 
 remember() { # NAME: the rules that are live now
@@ -180,7 +180,12 @@ lose() {
 				xargs -r -I{} "${family}tables-legacy" -t "$table" -P {} ACCEPT
 		done < <(cat "/proc/net/${family}_tables_names" 2>/dev/null)
 	done
-	ipset destroy
+	ipset flush
+	for _ in {1..50}; do
+		! ipset destroy 2>/dev/null || return 0
+		sleep 0.02 # rules give their sets back a little later
+	done
+	fail "sets are still in use"
 }
 
 load_nft() {
@@ -245,7 +250,7 @@ load_everything() {
 	load_iptables legacy
 	load_nft
 	iptables-legacy -I INPUT -m set --match-set friends src -j ACCEPT
-	ip6tables-nft -I FORWARD -m set --match-set nets src,src -j ACCEPT
+	ip6tables-legacy -I FORWARD -m set --match-set nets src,src -j ACCEPT
 }
 
 # NAME INDEX: an interface; a veth, so that no module has to be loaded

@@ -29,7 +29,7 @@ test_the_legacy_texts_alone_give_the_rules() {
 
 test_the_texts_of_all_engines_alone_give_the_rules() {
 	load_everything
-	alone_after_save
+	alone_after_save legacy
 }
 
 test_the_nft_text_loaded_twice_does_not_double() {

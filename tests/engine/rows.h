@@ -8,7 +8,7 @@
 #ifndef FWSNAP_TESTS_ROWS_H
 #define FWSNAP_TESTS_ROWS_H
 
-#include <stddef.h>
+#include "buf.h"
 
 struct row {
 	const char *feature;
@@ -17,6 +17,13 @@ struct row {
 	const char *text;
 	const char *sets;    /* for `ipset restore`, loaded first; or NULL */
 };
+
+/* Whether it names any of the interfaces. */
+bool row_has_links(const struct row *row);
+/* Loads it by its program, in the caller's namespaces: the program's exit status, and what it says. */
+int row_load(const struct row *row, struct buf *err);
+/* What its program lists, without what passes by itself (remaining times). Caller frees. */
+char *row_listing(const struct row *row);
 
 extern const struct row rows_nft[], rows_nft_rules[], rows_xtables[], rows_ipset[];
 extern const size_t rows_nft_count, rows_nft_rules_count, rows_xtables_count, rows_ipset_count;

@@ -2,8 +2,6 @@
 /* Every type of ipset, and its options. */
 #include "rows.h"
 
-#include "buf.h"
-
 #define SET(feature, text) {feature, "ipset", "ipset", text, NULL}
 
 const struct row rows_ipset[] = {

@@ -2,8 +2,6 @@
 /* Tables, chains, sets, maps, objects and flowtables of nf_tables, by family. */
 #include "rows.h"
 
-#include "buf.h"
-
 #define TABLE(family, body) "table " family " t {\n" body "\n}\n"
 #define ROW(feature, family, body) {feature, family, "nft", TABLE(family, body), NULL}
 #define EACH_IP(feature, body)                                                                     \

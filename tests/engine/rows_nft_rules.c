@@ -2,8 +2,6 @@
 /* Expressions and statements of nf_tables rules, by family. */
 #include "rows.h"
 
-#include "buf.h"
-
 #define RULES(feature, family, body)                                                               \
 	{feature, family, "nft", "table " family " t {\nchain c {\n" body "\n}\n}\n", NULL}
 #define IN(feature, family, type, hook, priority, body)                                            \

@@ -2,8 +2,6 @@
 /* Rulesets of iptables, ip6tables (legacy and nft), arptables and ebtables. */
 #include "rows.h"
 
-#include "buf.h"
-
 #define FILTER                                                                                     \
 	"*filter\n:INPUT DROP [3:300]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [7:700]\n"
 #define MANGLE                                                                                     \

@@ -203,7 +203,7 @@ static const struct row cases[] = {
 	{"members with all there is",
 	 "ipset create s hash:ip timeout 600 counters comment skbinfo;"
 	 "ipset add s 1.2.3.4 timeout 60 packets 5 bytes 9 comment 'packets 1 bytes 2' skbmark 0x7;"
-	 "ipset create n hash:net,port family inet6 forceadd; ipset add n fe80::/10,tcp:80,::1 "
+	 "ipset create n hash:net,port family inet6 forceadd; ipset add n fe80::/10,tcp:80 "
 	 "nomatch",
 	 "ipset s: ipset; ipset n: ipset"},
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "text_order.h"
+#include "order.h"
 
 #include <string.h>
 

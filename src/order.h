@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * text_order - the order of base chains of equal priority, for texts (text*.c only)
+ * order - the order of base chains of equal priority (ruleset.order)
  *
  * Works on ruleset.order: lines "PLACE: FAMILY TABLE CHAIN, FAMILY TABLE CHAIN ...", the chain that
  * is asked first standing first. Of chains of equal priority the kernel asks the one made last
  * first.
  */
-#ifndef FWSNAP_TEXT_ORDER_H
-#define FWSNAP_TEXT_ORDER_H
+#ifndef FWSNAP_ORDER_H
+#define FWSNAP_ORDER_H
 
 #include "buf.h"
 
