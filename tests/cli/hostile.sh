@@ -17,7 +17,7 @@ prepare() {
 	fwsnap 0 save
 	bad=$TMP/bad.tar.gz store=$ROOT/var/lib/fwsnap/snapshots
 	remember_files before
-	ulimit -v 250000
+	grep -q __asan_init "$FWSNAP" || ulimit -v 250000 # AddressSanitizer maps terabytes
 }
 
 as_tar() { # TAR-ARGUMENT...
@@ -186,9 +186,9 @@ test_an_exact_part_that_is_no_rules_is_damage() {
 }
 
 test_names_that_lead_elsewhere_are_damage() {
-	local name
+	local name evil=evil-${TMP##*.}
 	prepare
-	for name in ../evil /tmp/evil a/../../evil; do
+	for name in "../$evil" "/tmp/$evil" "a/../../$evil"; do
 		echo evil >"$TMP/parts/evil"
 		{
 			manifest
@@ -198,7 +198,7 @@ test_names_that_lead_elsewhere_are_damage() {
 		tar tzf "$bad" 2>/dev/null | grep -qxF -- "$name"
 		is_damaged_beside_the_rules
 	done
-	[ -z "$(find / -xdev -name evil ! -path "$TMP/parts/*" 2>/dev/null)" ]
+	[ -z "$(find / /tmp "$TMP" -xdev -maxdepth 4 -name "$evil" 2>/dev/null)" ]
 	nothing_happened
 }
 

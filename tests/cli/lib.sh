@@ -53,8 +53,10 @@ run_case() { # NAME NUMBER
 
 run_inside() { # NAME FOLDER
 	TMP=$2 ROOT=$2/root
-	mkdir -p "$ROOT/etc"
+	# in memory: the tests are about order, and most of their time would be fsync
+	mount -t tmpfs -o mode=700 none "$TMP"
 	mount -t tmpfs none /run
+	mkdir -p "$ROOT/etc"
 	ip link set lo up
 	trap 'echo "line $LINENO: $BASH_COMMAND: exit status $?"' ERR
 	set -E
