@@ -82,7 +82,7 @@ test_a_table_that_a_process_owns_is_left_out_and_left_alone() {
 	prints "owned" "ip mine"
 	fwsnap 0 show @ --format nft
 	never "mine"
-	! grep -rq mine "$ROOT/etc"
+	! grep -rq mine "$ROOT/etc" || fail "it is there"
 	nft delete table ip filter
 	fwsnap 0 restore
 	nft list chain ip mine c
@@ -111,7 +111,7 @@ test_the_hold_of_a_change_never_shows() {
 	fwsnap 0 show
 	never fwsnap_hold
 	no_drift
-	! grep -rq fwsnap_hold "$ROOT/etc"
+	! grep -rq fwsnap_hold "$ROOT/etc" || fail "it is there"
 	nft delete table inet fwsnap_hold
 	no_drift
 }

@@ -250,7 +250,7 @@ test_a_held_lock_ends_with_4_and_names_the_holder() {
 test_the_lock_of_one_that_was_killed_is_free() {
 	[ -x "$FWSNAP_FAULTY" ] || skip "no program with fault points"
 	load_nft
-	! FWSNAP_FAULT=renamed "$FWSNAP_FAULTY" --root "$ROOT" save >/dev/null 2>&1
+	! FWSNAP_FAULT=renamed "$FWSNAP_FAULTY" --root "$ROOT" save >/dev/null 2>&1 || fail "it was not killed"
 	config "lock_wait = 0"
 	fwsnap 0 save
 	no_drift

@@ -260,8 +260,9 @@ make_link() {
 	ip link add "$1" index "$2" type veth peer name "$1-peer" || skip "the kernel has no veth"
 }
 
-hold_xtables_lock() {
+hold_xtables_lock() { # in $holder
 	flock --no-fork /run/xtables.lock sleep 1000 &
+	# shellcheck disable=SC2034
 	holder=$!
 	until ! flock -n /run/xtables.lock true; do sleep 0.01; done
 }
@@ -269,6 +270,7 @@ hold_xtables_lock() {
 # What texts in etc give in an empty namespace, loaded by the stock programs alone: in rules.alone.
 load_texts_alone() { # [iptables variant]
 	export -f rules
+	# shellcheck disable=SC2016
 	unshare --net bash -euc '
 		cd "$1"
 		[ ! -e ipset.up.rules ] || ipset restore <ipset.up.rules

@@ -92,13 +92,18 @@ test_output_that_cannot_be_written_is_an_error() {
 
 # Messages
 
+is_silent() {
+	[ ! -s "$TMP/err" ] || fail "it said something"
+	[ ! -s "$TMP/out" ] || fail "it printed something"
+}
+
 test_quiet_says_nothing_but_errors() {
 	load_nft
 	fwsnap 0 -q save
-	[ ! -s "$TMP/out" ] && [ ! -s "$TMP/err" ] || fail "it said something"
+	is_silent
 	lose
 	fwsnap 0 -q restore
-	[ ! -s "$TMP/out" ] && [ ! -s "$TMP/err" ] || fail "it said something"
+	is_silent
 	fwsnap 1 -q restore 99
 	says "'99'"
 }
@@ -170,7 +175,8 @@ test_in_the_namespace_of_the_host_the_default_paths_are_used() {
 	mount -t tmpfs none /var/lib
 	load_nft
 	"$FWSNAP" save 2>"$TMP/err" || fail "exit status $?"
-	[ -s /etc/nftables.up.rules ] && [ -s /var/lib/fwsnap/snapshots/1.tar.gz ]
+	[ -s /etc/nftables.up.rules ]
+	[ -s /var/lib/fwsnap/snapshots/1.tar.gz ]
 	lose
 	"$FWSNAP" -q restore
 	"$FWSNAP" status >/dev/null
@@ -211,7 +217,8 @@ test_without_nft_a_save_is_exact_and_names_the_package() {
 	load_nft
 	load_iptables
 	saves_exactly_without nftables nft
-	[ ! -e "$ROOT/etc/nftables.up.rules" ] && [ -s "$ROOT/etc/iptables.up.rules" ]
+	[ ! -e "$ROOT/etc/nftables.up.rules" ]
+	[ -s "$ROOT/etc/iptables.up.rules" ]
 }
 
 test_without_iptables_a_save_is_exact_and_names_the_package() {
@@ -374,7 +381,6 @@ test_a_full_disk_under_the_texts_loses_nothing() {
 }
 
 test_a_disk_without_a_single_free_byte_loses_nothing() {
-	local n
 	mkdir -p "$ROOT/var/lib/fwsnap"
 	mount -t tmpfs -o size=64k,mode=700 none "$ROOT/var/lib/fwsnap"
 	two_rulesets
@@ -383,7 +389,7 @@ test_a_disk_without_a_single_free_byte_loses_nothing() {
 	fwsnap 1 save
 	says "No space left" "; the firewall is unchanged"
 	nothing_was_lost
-	for n in 4096 8192 12288; do
+	for _ in 1 2 3; do
 		truncate -s -4096 "$ROOT/var/lib/fwsnap/filler"
 		remember_files before
 		"$FWSNAP" --root "$ROOT" save 2>"$TMP/err" >"$TMP/out" && break
@@ -408,7 +414,8 @@ test_a_link_where_a_text_should_be_is_refused() {
 	fwsnap 1 save
 	says "$ROOT/etc/nftables.up.rules" "; the firewall is unchanged"
 	victim_is_untouched
-	[ -L "$ROOT/etc/nftables.up.rules" ] && [ -z "$(ls "$ROOT/var/lib/fwsnap/snapshots")" ]
+	[ -L "$ROOT/etc/nftables.up.rules" ]
+	[ -z "$(ls "$ROOT/var/lib/fwsnap/snapshots")" ]
 	no_leftovers
 }
 

@@ -237,8 +237,10 @@ test_a_single_path_overrides_the_layout() {
 	load_iptables
 	config "iptables = /etc/firewall/v4" "store = /srv/history" "layout = debian"
 	fwsnap 0 save
-	[ -s "$ROOT/etc/firewall/v4" ] && [ -s "$ROOT/etc/iptables/rules.v6" ]
-	[ -s "$ROOT/srv/history/snapshots/1.tar.gz" ] && [ ! -e "$ROOT/var" ]
+	[ -s "$ROOT/etc/firewall/v4" ]
+	[ -s "$ROOT/etc/iptables/rules.v6" ]
+	[ -s "$ROOT/srv/history/snapshots/1.tar.gz" ]
+	[ ! -e "$ROOT/var" ]
 	lose
 	fwsnap 0 restore
 	no_drift
