@@ -284,7 +284,7 @@ static int show_text(struct context *c, const char *ref, enum text_kind kind)
 	} else if (!r) {
 		r = text_render(&n.manifest.rs, kind, &out);
 	}
-	if (!r)
+	if (!r && out.len)
 		fwrite(out.data, 1, out.len, stdout);
 	named_release(&n);
 	return exit_status(r);

@@ -169,14 +169,13 @@ static int prepare(struct context *c)
 }
 
 /* Removes trailing slashes, so that root and absolute paths join. */
-static char *clean_root(const char *dir)
+static const char *clean_root(char *dir)
 {
-	char *root = str_dup(dir);
-	size_t n = strlen(root);
+	size_t n = strlen(dir);
 
-	while (n && root[n - 1] == '/')
-		root[--n] = '\0';
-	return root;
+	while (n && dir[n - 1] == '/')
+		dir[--n] = '\0';
+	return dir;
 }
 
 /* Reads the options before the command. -1: go on; else an exit status. */
