@@ -119,8 +119,10 @@ static void a_long_step_shows_on_a_terminal_and_is_wiped(void **state)
 	int terminal = posix_openpt(O_RDWR | O_NOCTTY);
 
 	(void)state;
-	if (terminal < 0 || grantpt(terminal) || unlockpt(terminal))
+	if (terminal < 0 || grantpt(terminal) || unlockpt(terminal)) {
+		print_message("no terminal is to be had: is /dev/pts mounted?\n");
 		skip();
+	}
 	capture(open(ptsname(terminal), O_RDWR | O_NOCTTY), terminal);
 	log_step("one");
 	log_step("two");
