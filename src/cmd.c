@@ -97,6 +97,14 @@ int snapshot_text_ruleset(struct context *c, unsigned id, struct ruleset *rs)
 	return r;
 }
 
+bool of_this_machine(const struct manifest *m)
+{
+	struct utsname u;
+
+	uname(&u);
+	return !m->machine || !strcmp(m->machine, u.machine);
+}
+
 int named_load(struct context *c, const char *ref, bool records, struct named *n)
 {
 	struct capture capture = {.sink = records ? NULL : capture_discard,
@@ -115,8 +123,10 @@ int named_load(struct context *c, const char *ref, bool records, struct named *n
 	if (r < 0)
 		return r;
 	n->label = str_printf("snapshot %u", n->id);
-	return records ? store_load(&c->store, n->id, &n->manifest)
-		       : store_manifest(&c->store, n->id, &n->manifest);
+	if (!records)
+		return store_manifest(&c->store, n->id, &n->manifest);
+	r = store_load(&c->store, n->id, &n->manifest);
+	return r < 0 || !of_this_machine(&n->manifest) ? r : engines_digest(&n->manifest.rs, n->label);
 }
 
 void named_release(struct named *n)

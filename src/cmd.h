@@ -89,6 +89,8 @@ struct named {
 /* records: with them. 0 or -errno (logged). Caller: named_release. */
 must_check int named_load(struct context *c, const char *ref, bool records, struct named *n);
 void named_release(struct named *n);
+/* Whether the exact parts can be used here: they are the kernel's own structures. */
+bool of_this_machine(const struct manifest *m);
 /* The ruleset of a snapshot's texts, loaded by their programs in a scratch. 0 or -errno (logged). */
 must_check int snapshot_text_ruleset(struct context *c, unsigned id, struct ruleset *rs);
 

@@ -8,7 +8,6 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 /* How often somebody else may be quicker before restore gives up. */
 #define STALE_TRIES 3
@@ -19,6 +18,9 @@ struct restoring {
 	bool all, dry_run;
 	struct named target;
 	unsigned current; /* before; 0: none, or the target is no snapshot */
+	struct store_text texts[TEXT_KINDS]; /* of the target, if it becomes the current one */
+	struct buf contents[TEXT_KINDS];
+	size_t ntexts;
 	struct ruleset live;
 };
 
@@ -62,16 +64,48 @@ static int use_text(struct restoring *s)
 	return r;
 }
 
+/* What the version that becomes current has for a text path. */
+static int text_of(struct restoring *s, enum text_kind kind, struct store_text *t, struct buf *content)
+{
+	const struct manifest_text *was = manifest_text(&s->target.manifest, t->path);
+	int r;
+
+	t->content = content;
+	t->state = was ? was->state : TEXT_WRITTEN;
+	if (t->state != TEXT_WRITTEN)
+		return 0;
+	r = store_part(&s->c->store, s->target.id, text_formats[kind].part, content);
+	if (r == -ENOENT) {
+		t->state = TEXT_ABSENT;
+		r = 0;
+	}
+	return r;
+}
+
+/* All that make_current needs, read before the change: what is damaged has to stop it here. */
+static int load_texts(struct restoring *s)
+{
+	int r = store_current(&s->c->store, &s->current);
+
+	for (int kind = 0; kind < TEXT_KINDS && !r && s->current != s->target.id; kind++) {
+		struct store_text *t = &s->texts[s->ntexts];
+
+		if (!s->c->config.texts[kind])
+			continue;
+		t->path = s->c->config.texts[kind];
+		r = text_of(s, kind, t, &s->contents[kind]);
+		s->ntexts++;
+	}
+	return r;
+}
+
 static int load_target(struct restoring *s)
 {
-	struct utsname u;
 	int r = named_load(s->c, s->ref, true, &s->target);
 
-	/* what would stop make_current stops it here, before the change */
 	if (!r && s->target.id)
-		r = store_current(&s->c->store, &s->current);
-	uname(&u);
-	if (!r && s->target.manifest.machine && strcmp(s->target.manifest.machine, u.machine)) {
+		r = load_texts(s);
+	if (!r && !of_this_machine(&s->target.manifest)) {
 		log_note("%s was made on %s: its text is used", s->target.label,
 			 s->target.manifest.machine);
 		r = use_text(s);
@@ -118,44 +152,12 @@ static enum change_result change(struct restoring *s)
 	return result;
 }
 
-/* What the version that becomes current has for a text path. */
-static int text_of(struct restoring *s, enum text_kind kind, struct store_text *t, struct buf *content)
-{
-	const struct manifest_text *was = manifest_text(&s->target.manifest, t->path);
-	int r;
-
-	t->content = content;
-	t->state = was ? was->state : TEXT_WRITTEN;
-	if (t->state != TEXT_WRITTEN)
-		return 0;
-	r = store_part(&s->c->store, s->target.id, text_formats[kind].part, content);
-	if (r == -ENOENT) {
-		t->state = TEXT_ABSENT;
-		r = 0;
-	}
-	return r;
-}
-
 /* The text files follow, or the next boot would load those of the version left. */
 static int make_current(struct restoring *s)
 {
-	struct store_text texts[TEXT_KINDS];
-	struct buf contents[TEXT_KINDS] = {{0}};
-	size_t n = 0;
-	int r = 0;
-
 	if (s->current == s->target.id)
 		return 0;
-	for (int kind = 0; kind < TEXT_KINDS && !r; kind++)
-		if (s->c->config.texts[kind]) {
-			texts[n] = (struct store_text){.path = s->c->config.texts[kind]};
-			r = text_of(s, kind, &texts[n++], &contents[kind]);
-		}
-	if (!r)
-		r = store_switch(&s->c->store, s->target.id, texts, n);
-	for (int kind = 0; kind < TEXT_KINDS; kind++)
-		buf_release(&contents[kind]);
-	return r;
+	return store_switch(&s->c->store, s->target.id, s->texts, s->ntexts);
 }
 
 /*
@@ -210,6 +212,8 @@ int cmd_restore(struct context *c, int argc, char **argv)
 		r = exit_status(r);
 	else
 		r = s.dry_run ? dry_run(&s) : finish(&s, change(&s));
+	for (int kind = 0; kind < TEXT_KINDS; kind++)
+		buf_release(&s.contents[kind]);
 	named_release(&s.target);
 	ruleset_release(&s.live);
 	return r;

@@ -110,6 +110,28 @@ static int compare_current(struct saving *s)
 	return 0;
 }
 
+static bool lacks_text(const struct manifest *m)
+{
+	for (size_t i = 0; m->proofs && i < m->rs.ntables; i++)
+		if (m->proofs[i] == PROOF_EXACT)
+			return true;
+	return false;
+}
+
+static bool proofs_as_before(const struct saving *s)
+{
+	const struct ruleset *before = &s->current.rs;
+
+	for (size_t i = 0; i < s->texts.n; i++) {
+		const struct table *t = &s->rs.tables[i];
+		const struct table *was = ruleset_find(before, t->engine, t->family, t->name);
+
+		if (was && s->texts.proofs[i] != s->current.proofs[was - before->tables])
+			return false;
+	}
+	return true;
+}
+
 static int prove(struct saving *s)
 {
 	int r = 0;
@@ -229,13 +251,14 @@ static int finish_unchanged(struct saving *s)
 {
 	int r = s->tag ? store_tag(&s->c->store, s->current.id, s->tag) : 0;
 
-	if (!r)
-		log_note("unchanged since snapshot %u", s->current.id);
-	return exit_status(r);
+	if (r)
+		return exit_status(r);
+	log_note("unchanged since snapshot %u", s->current.id);
+	return report_partial(s);
 }
 
 /*
- * Outcomes: saved (0), saved but some tables only exactly (8), unchanged (0); on any
+ * Outcomes: saved or unchanged (0), the same but some tables only exactly (8); on any
  * failure nothing is stored and no text file is touched. Live is only ever read.
  */
 static int finish(struct saving *s, int r)
@@ -279,8 +302,11 @@ int cmd_save(struct context *c, int argc, char **argv)
 		r = compare_current(&s);
 	if (!r && !s.all)
 		remark_foreign(&s.rs);
-	if (!r && !s.unchanged)
+	/* what had no text may have one now: its program was not installed */
+	if (!r && (!s.unchanged || lacks_text(&s.current))) {
 		r = prove(&s);
+		s.unchanged = s.unchanged && proofs_as_before(&s);
+	}
 	if (!r && !s.unchanged) {
 		fill_manifest(&s);
 		r = commit(&s);

@@ -175,6 +175,8 @@ static int import_snapshot(struct importing *s, int fd)
 	const char *name;
 	int r = snapshot_read(fd, s->file, &m), more = 0;
 
+	if (!r && of_this_machine(&m))
+		r = engines_digest(&m.rs, s->file);
 	if (!r && lseek(fd, 0, SEEK_SET) < 0)
 		r = -errno;
 	if (!r)

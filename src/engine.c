@@ -71,3 +71,28 @@ int engines_capture(struct ruleset *rs, const struct capture *c)
 		log_error("the rules kept changing while they were read (%u times)", CAPTURE_TRIES);
 	return r;
 }
+
+static int digest_table(struct ruleset *rs, struct table *t)
+{
+	t->fixed = t->dynamic = t->members = (struct digest){0, 0};
+	t->counts = (struct table_counts){0};
+	strlist_release(&t->chains);
+	return engines[t->engine]->digest(rs, t);
+}
+
+int engines_digest(struct ruleset *rs, const char *name)
+{
+	for (size_t i = 0; i < rs->ntables; i++) {
+		struct table *t = &rs->tables[i];
+		int r = engines[t->engine] ? digest_table(rs, t) : 0;
+
+		if (r < 0) {
+			cleanup_free char *label = table_label(t);
+
+			log_error("%s is damaged: it has no rules of '%s'", name, label);
+			return -EBADMSG;
+		}
+	}
+	ruleset_finish(rs);
+	return 0;
+}

@@ -90,6 +90,13 @@ extern const struct engine engine_xtables;
 /* By enum engine_id; NULL where built without (LEGACY=no). */
 extern const struct engine *const engines[ENGINE_COUNT];
 
+/*
+ * For a ruleset with records that comes from a file: computes anew all that is derived from them, so
+ * that it is right and of this version. `name` is for the message. -EBADMSG (logged) if they are not
+ * well-formed. Tables of an engine that is not built in are passed over.
+ */
+must_check int engines_digest(struct ruleset *rs, const char *name);
+
 #define CAPTURE_TRIES 10
 
 /*

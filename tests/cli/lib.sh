@@ -53,8 +53,10 @@ run_case() { # NAME NUMBER
 
 run_inside() { # NAME FOLDER
 	TMP=$2 ROOT=$2/root
-	mkdir -p "$ROOT/etc"
+	# in memory: the tests are about order, and most of their time would be fsync
+	mount -t tmpfs -o mode=700 none "$TMP"
 	mount -t tmpfs none /run
+	mkdir -p "$ROOT/etc"
 	ip link set lo up
 	trap 'echo "line $LINENO: $BASH_COMMAND: exit status $?"' ERR
 	set -E
@@ -259,7 +261,7 @@ make_link() {
 }
 
 hold_xtables_lock() {
-	flock /run/xtables.lock sleep 1000 &
+	flock --no-fork /run/xtables.lock sleep 1000 &
 	holder=$!
 	until ! flock -n /run/xtables.lock true; do sleep 0.01; done
 }

@@ -102,6 +102,8 @@ test_a_mixed_table_is_kept_exactly_named_and_exit_8() {
 	remember mixed
 	fwsnap 8 save
 	says "warning: no text carries 'ip filter'" "kept exactly"
+	fwsnap 8 save
+	says "unchanged since snapshot 1" "warning: no text carries 'ip filter'"
 	fwsnap 0 show @
 	prints "ip filter" "kept exactly"
 	fwsnap 0 --json list
