@@ -147,7 +147,7 @@ static int execute(struct ruleset *live, struct ruleset *target, unsigned lock_w
 	ruleset_resolve(target);
 	for (size_t e = 0; e < ENGINE_COUNT; e++) {
 		plans[e] = plan_for(e, live, target);
-		plans[e].generation_check = check && live->generation;
+		plans[e].generation_check = check && (e != ENGINE_NFT || live->generation);
 		plans[e].lock_wait = lock_wait;
 		if (plans[e].nsteps && !engines[e] && !r) {
 			log_error("this fwsnap was built without %s", "legacy iptables");

@@ -51,7 +51,7 @@ struct plan {
 	struct ruleset *target; /* links[].now are resolved; sets[].now by the ipset engine */
 	struct step *steps;
 	size_t nsteps;
-	bool generation_check; /* nft: refuse (-ERESTART) if live.generation is no longer the kernel's */
+	bool generation_check; /* refuse (-ERESTART, not logged) if live is no longer what the kernel has */
 	unsigned lock_wait;
 };
 

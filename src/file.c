@@ -243,7 +243,7 @@ int file_new_open(struct file_new *f, const char *path, const char *suffix)
 	f->folder = folder;
 	f->path = str_dup(path);
 	r = suffix ? 0 : file_suffix(own);
-	if (!r) {
+	if (r >= 0) {
 		f->temp = file_temp(path, suffix ? suffix : own);
 		f->fd = openat(folder, base_name(f->temp),
 			       O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);

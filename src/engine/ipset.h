@@ -28,8 +28,8 @@
 /* Sets of these names are of a change that is under way, or was cut off: never captured. */
 #define IPSET_TEMPORARY "fwsnap-tmp-"
 
-/* No record is longer. */
-#define IPSET_RECORD_LIMIT (66U << 10)
+/* No record is longer: where a member is refused the kernel sends it all back, in one piece. */
+#define IPSET_RECORD_LIMIT 65400U
 
 /* The records of a table, one after the other, known to be well-formed. */
 #define ipset_each(nlh, records)                                                                   \

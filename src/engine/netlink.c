@@ -113,12 +113,12 @@ int netlink_run(struct netlink *n, struct nlmsghdr *request, netlink_callback *f
 	int r = 0, result = 0;
 
 	request->nlmsg_seq = ++n->seq;
-	if (!(request->nlmsg_flags & NLM_F_DUMP))
+	if ((request->nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
 		request->nlmsg_flags |= NLM_F_ACK;
 	if (send(n->fd, request, request->nlmsg_len, 0) < 0)
 		return -errno;
 	while (!r) {
-		ssize_t got = recv(n->fd, n->answer, NETLINK_ANSWER, 0);
+		ssize_t got = recv(n->fd, n->answer, NETLINK_ANSWER, MSG_TRUNC);
 		const struct nlmsghdr *nlh = n->answer;
 		int len = (int)got;
 
@@ -126,6 +126,8 @@ int netlink_run(struct netlink *n, struct nlmsghdr *request, netlink_callback *f
 			continue;
 		if (got < 0)
 			return -errno;
+		if (got > (ssize_t)NETLINK_ANSWER)
+			return -EMSGSIZE;
 		for (; !r && mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
 			r = message(nlh, n->seq, fn, arg);
 			/* the rest of a broken dump has to be read all the same */

@@ -21,6 +21,10 @@ static int digest(struct ruleset *rs, struct table *t)
 {
 	struct nft_digest d = {.rs = rs, .t = t};
 
+	t->fixed = t->dynamic = (struct digest){0, 0};
+	t->counts = (struct table_counts){0};
+	t->empty = false;
+	strlist_release(&t->chains);
 	if (!nft_records_ok(&t->records))
 		return -EBADMSG;
 	nft_each(nlh, &t->records)
@@ -30,7 +34,7 @@ static int digest(struct ruleset *rs, struct table *t)
 		nft_digest_feed(&d, nlh);
 	nft_digest_end(&d);
 	nft_index_release(&d.index);
-	return 0;
+	return d.error;
 }
 
 const struct engine engine_nft = {

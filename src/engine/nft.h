@@ -134,6 +134,7 @@ struct nft_digest {
 	struct nft_index index;
 	struct buf canon;
 	struct nft_chain *last; /* the chain of the last rule */
+	int error;              /* -EBADMSG: a record was not well-formed */
 };
 void nft_digest_feed(struct nft_digest *d, const struct nlmsghdr *nlh);
 /* Completes t->fixed, dynamic, counts; the index stays until nft_index_release. */

@@ -13,12 +13,21 @@ static struct digest record_digest(struct nft_digest *d, char kind, const char *
 	return digest_of(d->canon.data, d->canon.len);
 }
 
+/* Ends a copy: what is bad in one record makes the table bad. */
+static void copied(struct nft_digest *d, struct nft_copy *c)
+{
+	if (!d->error)
+		d->error = c->error;
+	buf_release(&c->why);
+}
+
 static void canonical(struct nft_digest *d, const struct nlmsghdr *nlh)
 {
 	struct nft_copy c = {.rs = d->rs, .index = &d->index, .out = &d->canon, .note = d->note};
 
 	d->canon.len = 0;
 	nft_copy_message(&c, nlh);
+	copied(d, &c);
 }
 
 static void feed_plain(struct nft_digest *d, const struct nlmsghdr *nlh)
@@ -78,6 +87,7 @@ static void feed_elements(struct nft_digest *d, const struct nlmsghdr *nlh)
 		digest_add(c.timed ? &set->dynamic : &set->fixed, digest);
 		d->t->counts.elements += !c.interval_end && !(set->flags & NFT_SET_ANONYMOUS);
 	}
+	copied(d, &c);
 }
 
 static void feed_rule(struct nft_digest *d, const struct nlmsghdr *nlh)

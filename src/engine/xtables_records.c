@@ -127,7 +127,8 @@ static bool chain_ok(const struct xt_chain *c, int *last_hook)
 		return false;
 	if (!c->record.flags)
 		return true;
-	if (c->record.flags != XT_CHAIN_BUILTIN || c->hook >= NF_INET_NUMHOOKS || (int)c->hook <= *last_hook || c->policy >= 0)
+	if (c->record.flags != XT_CHAIN_BUILTIN || c->hook >= NF_INET_NUMHOOKS ||
+	    (int)c->hook <= *last_hook || c->policy >= 0)
 		return false;
 	*last_hook = (int)c->hook;
 	return true;

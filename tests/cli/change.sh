@@ -268,8 +268,11 @@ test_ipset_members_are_exactly_those_that_were_saved() {
 	no_drift
 }
 
-test_an_ipset_of_another_type_is_replaced() {
-	load_everything
+test_an_ipset_of_another_type_is_replaced_under_the_rules_that_use_it() {
+	load_ipset
+	ipset destroy all
+	load_iptables legacy
+	iptables-legacy -I INPUT -m set --match-set friends src -j ACCEPT
 	remember saved
 	fwsnap 0 save
 	lose

@@ -28,13 +28,8 @@ struct trial {
 
 int altered_digest(struct ruleset *rs, struct table *t)
 {
-	int r;
+	int r = engines[t->engine]->digest(rs, t);
 
-	t->fixed = t->dynamic = t->members = (struct digest){0, 0};
-	t->counts = (struct table_counts){0};
-	t->empty = false;
-	strlist_release(&t->chains);
-	r = engines[t->engine]->digest(rs, t);
 	ruleset_finish(rs);
 	return r;
 }

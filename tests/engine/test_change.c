@@ -543,6 +543,33 @@ static void base_chains_of_one_priority_stay_in_order(void **state)
 	ruleset_release(&target);
 }
 
+static void counters_come_back(void **state)
+{
+	static const char *const counted[] = {
+		"counter packets 5 bytes 50", "1 counter packets 6 bytes 60", "used 7 bytes",
+		"add mine 1.1.1.1 packets 8 bytes 80", ":INPUT DROP [3:300]", "[7:70] -A INPUT",
+	};
+	struct ruleset target = {0};
+	cleanup_free char *listed = NULL;
+
+	(void)state;
+	legacy_or_skip();
+	load("nft", "create mine hash:ip counters\nadd mine 1.1.1.1 packets 8 bytes 80\n",
+	     "table ip t {\nquota q {\n1 mbytes used 7 bytes\n}\n"
+	     "set s {\ntype mark\ncounter\nelements = { 1 counter packets 6 bytes 60 }\n}\n"
+	     "chain c {\ncounter packets 5 bytes 50\n}\n}\n");
+	load("iptables-legacy", NULL,
+	     "*filter\n:INPUT DROP [3:300]\n[7:70] -A INPUT -m set --match-set mine src -j ACCEPT\nCOMMIT\n");
+	place_capture(&target);
+	lose_all();
+	assert_int_equal(place_change(&target), CHANGE_DONE);
+	listed = all_listed();
+	for (size_t i = 0; i < ARRAY_SIZE(counted); i++)
+		if (!strstr(listed, counted[i]))
+			fail_msg("'%s' is not in:\n%s", counted[i], listed);
+	ruleset_release(&target);
+}
+
 /* A test for each row of a table, named by its first member. */
 #define ADD_ROWS(tests, n, rows, function)                                                         \
 	for (size_t i_ = 0; i_ < ARRAY_SIZE(rows); i_++)                                           \
@@ -565,6 +592,7 @@ int main(int argc, char **argv)
 		PLACED(an_nft_table_that_the_kernel_refuses_changes_nothing),
 		PLACED(an_interface_that_is_gone_is_named_and_changes_nothing),
 		PLACED(an_interface_that_is_gone_from_a_set_changes_nothing),
+		PLACED(counters_come_back),
 		PLACED(the_rules_that_stop_meanwhile_are_gone),
 		PLACED(base_chains_of_one_priority_stay_in_order),
 	};

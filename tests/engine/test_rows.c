@@ -106,6 +106,7 @@ static void skip_refused(struct buf *err)
 
 	for (char *s = strtok_r(text, "\n", &save); s && s < text + 100; s = strtok_r(NULL, "\n", &save))
 		printf("%s\n", s);
+	buf_release(err); /* skip does not return */
 	skip();
 }
 
@@ -124,10 +125,8 @@ static void row_comes_back(void **state)
 		err.len = 0;
 	else if (!err.len)
 		buf_add_str(&err, "refused without a reason\n");
-	if (err.len) {
+	if (err.len)
 		skip_refused(&err);
-		return;
-	}
 	before = row_listing(row);
 	place_capture(&rs);
 	assert_true(rs.ntables > 0);
