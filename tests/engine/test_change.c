@@ -7,11 +7,14 @@
 #include "engine/nft.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <libnftnl/common.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -352,6 +355,38 @@ static void counters_come_back(void **state)
 	ruleset_release(&target);
 }
 
+/* The lock of legacy tables, which another program has for longer than we wait. */
+static int hold_lock(void)
+{
+	int fd = open("/run/xtables.lock", O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	return fd;
+}
+
+static void a_lock_that_is_not_to_be_had_changes_nothing(void **state)
+{
+	struct ruleset target = {0}, live = {0};
+	cleanup_free char *said = NULL, *before = NULL, *after = NULL;
+	int lock;
+
+	(void)state;
+	place_legacy_or_skip();
+	target_of_all(&target);
+	live_of_all();
+	before = all_listed();
+	place_capture(&live);
+	lock = hold_lock();
+	said = change_ends(&live, &target, CHANGE_BUSY);
+	assert_non_null(strstr(said, "iptables' lock"));
+	close(lock);
+	after = all_listed();
+	assert_string_equal(before, after);
+	ruleset_release(&target);
+	ruleset_release(&live);
+}
+
 #define PLACED(function) cmocka_unit_test_setup_teardown(function, place_setup, place_teardown)
 
 /* test_change [PATTERN]: only tests of that name */
@@ -371,6 +406,7 @@ int main(int argc, char **argv)
 		PLACED(counters_come_back),
 		PLACED(the_rules_that_stop_meanwhile_are_gone),
 		PLACED(base_chains_of_one_priority_stay_in_order),
+		PLACED(a_lock_that_is_not_to_be_had_changes_nothing),
 	};
 
 	if (argc > 1)
