@@ -12,16 +12,17 @@ static const struct table *counterpart(const struct ruleset *rs, const struct ta
 }
 
 static void add_step(struct plan *p, enum action action, const struct table *old,
-		     const struct table *new)
+		     const struct table *new, struct ruleset *names, size_t place)
 {
 	*(struct step *)array_grow(&p->steps, &p->nsteps, sizeof(*p->steps)) =
-		(struct step){action, old, new};
+		(struct step){action, old, new, names, place};
 }
 
-static bool touches(const struct plan *p, const struct table *t)
+/* place: of the table in the target */
+static bool touches(const struct plan *p, size_t place)
 {
 	for (size_t i = 0; i < p->nsteps; i++)
-		if (p->steps[i].new == t)
+		if (p->steps[i].new && p->steps[i].place == place)
 			return true;
 	return false;
 }
@@ -49,7 +50,8 @@ static bool line_stands(const struct ruleset *live, const char *line)
 
 /*
  * Making a table anew puts its base chains before those of equal priority that stay. Where
- * that would break the order, all tables of the line are made anew. Returns whether any was added.
+ * that would break the order, all tables of the line are made anew, equal ones from what is
+ * live: their counters and dynamic elements are of now. Returns whether any was added.
  */
 static bool add_line(struct plan *p, const char *line)
 {
@@ -60,8 +62,10 @@ static bool add_line(struct plan *p, const char *line)
 	for (size_t i = 0; i < p->target->ntables && disturbed; i++) {
 		const struct table *t = &p->target->tables[i];
 
-		if (t->engine == ENGINE_NFT && line_names(line, t) && !touches(p, t)) {
-			add_step(p, ACTION_REPLACE, counterpart(p->live, t), t);
+		if (t->engine == ENGINE_NFT && line_names(line, t) && !touches(p, i)) {
+			const struct table *old = counterpart(p->live, t);
+
+			add_step(p, ACTION_REPLACE, old, old, p->live, i);
 			added = true;
 		}
 	}
@@ -91,7 +95,9 @@ static int compare_step(const void *a, const void *b)
 {
 	const struct step *x = a, *y = b;
 
-	return x->new < y->new ? -1 : x->new > y->new;
+	if (!x->new != !y->new)
+		return x->new ? 1 : -1;
+	return x->place < y->place ? -1 : x->place > y->place;
 }
 
 /* The part of the difference that one engine has to do. */
@@ -103,13 +109,13 @@ static struct plan plan_for(enum engine_id engine, struct ruleset *live, struct 
 		const struct table *old = &live->tables[i];
 
 		if (old->engine == engine && !old->empty && !counterpart(target, old))
-			add_step(&p, ACTION_REMOVE, old, NULL);
+			add_step(&p, ACTION_REMOVE, old, NULL, NULL, i);
 	}
 	for (size_t i = 0; i < target->ntables; i++) {
 		const struct table *new = &target->tables[i], *old = counterpart(live, new);
 
 		if (new->engine == engine && !table_equal(old, new))
-			add_step(&p, old ? ACTION_REPLACE : ACTION_ADD, old, new);
+			add_step(&p, old ? ACTION_REPLACE : ACTION_ADD, old, new, target, i);
 	}
 	if (engine == ENGINE_NFT)
 		add_for_order(&p);
@@ -225,7 +231,7 @@ static enum change_result undo(struct ruleset *live, unsigned lock_wait)
 	return CHANGE_LOST;
 }
 
-enum change_result change_run(struct ruleset *live, struct ruleset *target, unsigned lock_wait)
+static enum change_result run_locked(struct ruleset *live, struct ruleset *target, unsigned lock_wait)
 {
 	cleanup_buf struct buf differences = BUF_INIT;
 	bool sent;
@@ -246,4 +252,33 @@ enum change_result change_run(struct ruleset *live, struct ruleset *target, unsi
 		log_warning("the kernel took the rules, but they are not those that were wanted:\n%s",
 			    buf_str(&differences));
 	return undo(live, lock_wait);
+}
+
+static bool has_tables(const struct ruleset *rs, enum engine_id engine)
+{
+	for (size_t i = 0; i < rs->ntables; i++)
+		if (rs->tables[i].engine == engine)
+			return true;
+	return false;
+}
+
+/*
+ * Locks are taken before anything is sent: a lock that was not to be had in the
+ * middle, or for the check at the end, would leave neither the old nor the new rules.
+ */
+enum change_result change_run(struct ruleset *live, struct ruleset *target, unsigned lock_wait)
+{
+	enum change_result result = CHANGE_BUSY;
+	size_t e;
+
+	for (e = 0; e < ENGINE_COUNT; e++)
+		if (engines[e] && engines[e]->lock &&
+		    (has_tables(live, e) || has_tables(target, e)) && engines[e]->lock(lock_wait))
+			break;
+	if (e == ENGINE_COUNT)
+		result = run_locked(live, target, lock_wait);
+	while (e-- > 0)
+		if (engines[e] && engines[e]->lock && (has_tables(live, e) || has_tables(target, e)))
+			engines[e]->unlock();
+	return result;
 }

@@ -98,6 +98,11 @@ must_check int snapshot_text_ruleset(struct context *c, unsigned id, struct rule
 void story_fill(struct manifest *m, const char *message);
 /* Adds the records of all tables to a new snapshot. 0 or -errno (logged). */
 must_check int add_records(struct snapshot_new *n, const struct ruleset *rs);
+/* The plural's ending: printf("%u rule%s", n, plural(n)). */
+static inline const char *plural(unsigned n)
+{
+	return n == 1 ? "" : "s";
+}
 /* "2026-11-23 21:06:26" in local time; static storage. */
 const char *time_text(int64_t seconds);
 

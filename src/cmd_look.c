@@ -244,6 +244,17 @@ static void print_story(const struct named *n)
 							 : " (none)");
 }
 
+static void print_counts(const char *label, const struct table_counts *n)
+{
+	printf("  %-28s %u chain%s, %u rule%s", label, n->chains, plural(n->chains), n->rules,
+	       plural(n->rules));
+	if (n->sets)
+		printf(", %u set%s, %u element%s", n->sets, plural(n->sets), n->elements,
+		       plural(n->elements));
+	if (n->objects)
+		printf(", %u object%s", n->objects, plural(n->objects));
+}
+
 static void print_summary(const struct named *n)
 {
 	const struct ruleset *rs = &n->manifest.rs;
@@ -257,11 +268,10 @@ static void print_summary(const struct named *n)
 		if (t->empty)
 			continue;
 		if (t->engine == ENGINE_IPSET)
-			printf("  %-28s %s, %u elements", label, t->type, t->counts.elements);
+			printf("  %-28s %s, %u element%s", label, t->type, t->counts.elements,
+			       plural(t->counts.elements));
 		else
-			printf("  %-28s %u chains, %u rules, %u sets, %u elements, %u objects", label,
-			       t->counts.chains, t->counts.rules, t->counts.sets, t->counts.elements,
-			       t->counts.objects);
+			print_counts(label, &t->counts);
 		printf("%s%s\n", proof ? "; text: " : "",
 		       !proof			 ? ""
 		       : !strcmp(proof, "exact") ? "none, kept exactly"
@@ -422,8 +432,9 @@ static void print_status(const struct look *l)
 	unsigned tables;
 	struct table_counts sum = count(&l->live, &tables);
 
-	printf("live     %u tables, %u chains, %u rules, %u sets, %u elements\n", tables, sum.chains,
-	       sum.rules, sum.sets, sum.elements);
+	printf("live     %u table%s, %u chain%s, %u rule%s, %u set%s, %u element%s\n", tables,
+	       plural(tables), sum.chains, plural(sum.chains), sum.rules, plural(sum.rules), sum.sets,
+	       plural(sum.sets), sum.elements, plural(sum.elements));
 	if (l->current.id)
 		printf("saved    snapshot %u, %s%s%s\n", l->current.id, time_text(l->current.created),
 		       l->current.message ? ": " : "", l->current.message ? l->current.message : "");

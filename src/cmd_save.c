@@ -242,8 +242,8 @@ static void report_saved(const struct saving *s, unsigned id)
 	unsigned tables;
 
 	count(&s->rs, &sum, &tables);
-	log_note("saved snapshot %u: %u tables, %u rules, %u set elements", id, tables, sum.rules,
-		 sum.elements);
+	log_note("saved snapshot %u: %u table%s, %u rule%s, %u set element%s", id, tables,
+		 plural(tables), sum.rules, plural(sum.rules), sum.elements, plural(sum.elements));
 }
 
 /* What save does when nothing changed: at most the tag is new. */

@@ -42,7 +42,9 @@ enum action { ACTION_ADD, ACTION_REPLACE, ACTION_REMOVE };
 struct step {
 	enum action action;
 	const struct table *old; /* live; NULL for ACTION_ADD */
-	const struct table *new; /* target; NULL for ACTION_REMOVE */
+	const struct table *new; /* NULL for ACTION_REMOVE */
+	struct ruleset *names;   /* whose table `new` is, for the names behind its numbers */
+	size_t place;            /* steps are sorted by it: removals, then the target's order */
 };
 
 /* live and target give the names behind the numbers; steps are in table order. */
@@ -64,6 +66,13 @@ struct engine {
 	 * -EAGAIN, not logged: the rules changed meanwhile. -EBUSY: a lock was not to be had.
 	 */
 	int (*capture)(struct ruleset *rs, const struct capture *c);
+	/*
+	 * Keeps other programs from changing this part until `unlock`: held from before
+	 * the first step of any engine until the check after the last. 0 or -EBUSY (logged); nests. NULL:
+	 * there is nothing to lock.
+	 */
+	int (*lock)(unsigned wait);
+	void (*unlock)(void);
 	/*
 	 * Does all steps, or none: on error the engine's part of the firewall is
 	 * as it was. Called also without steps of its own (nsteps == 0).

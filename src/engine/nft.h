@@ -100,6 +100,9 @@ struct nft_copy {
 	bool compat_inverted;
 };
 
+/* Appends an attribute; type with its flags. */
+void nft_put_attribute(struct buf *out, uint16_t type, const void *data, size_t n);
+
 /* Appends a copy of the message's attributes to c->out (compare: without table names). */
 void nft_copy_message(struct nft_copy *c, const struct nlmsghdr *nlh);
 /* Appends a copy of one element of c->set (attributes within NFTA_LIST_ELEM). */

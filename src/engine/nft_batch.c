@@ -58,12 +58,7 @@ void nft_message_end(struct nft_batch *b, size_t at)
 
 void nft_put(struct nft_batch *b, uint16_t type, const void *data, size_t n)
 {
-	struct nlattr *a = buf_add_zero(&b->out, MNL_ATTR_HDRLEN + MNL_ALIGN(n));
-
-	a->nla_type = type;
-	a->nla_len = (uint16_t)(MNL_ATTR_HDRLEN + n);
-	if (n)
-		memcpy((char *)a + MNL_ATTR_HDRLEN, data, n);
+	nft_put_attribute(&b->out, type, data, n);
 }
 
 void nft_put_string(struct nft_batch *b, uint16_t type, const char *s)

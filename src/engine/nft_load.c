@@ -23,8 +23,7 @@ static void delete_table(struct nft_batch *b, const struct table *t)
 	nft_message_end(b, at);
 }
 
-/* The copy of one record; for an error in it logs and returns -errno. */
-static int put_record(struct nft_batch *b, struct nft_copy *c, const struct nlmsghdr *nlh)
+static void put_record(struct nft_batch *b, struct nft_copy *c, const struct nlmsghdr *nlh)
 {
 	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
 	uint16_t flags = NLM_F_CREATE | (nft_type(nlh) == NFT_MSG_NEWRULE ? NLM_F_APPEND : 0);
@@ -42,11 +41,10 @@ static int put_record(struct nft_batch *b, struct nft_copy *c, const struct nlms
 		nft_put(b, NFTA_SET_ID, &id, sizeof(id));
 	}
 	nft_message_end(b, at);
-	return 0;
 }
 
 /* Elements are copied one by one only where something in them may have to change. */
-static int put_elements(struct nft_batch *b, struct nft_copy *c, const struct nlmsghdr *nlh)
+static void put_elements(struct nft_batch *b, struct nft_copy *c, const struct nlmsghdr *nlh)
 {
 	const struct nlattr *tb[NFTA_SET_ELEM_LIST_MAX + 1], *e, *list;
 	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
@@ -58,7 +56,7 @@ static int put_elements(struct nft_batch *b, struct nft_copy *c, const struct nl
 	list = tb[NFTA_SET_ELEM_LIST_ELEMENTS];
 	set = nft_find_set(c->index, netlink_str(tb[NFTA_SET_ELEM_LIST_SET]));
 	if (!list || !set)
-		return 0;
+		return;
 	at = nft_message_begin(b, NFT_MSG_NEWSETELEM, nfg->nfgen_family, NLM_F_CREATE);
 	if (!set->link_fields && !set->data_is_link && !(set->flags & NFT_SET_TIMEOUT) &&
 	    !(set->flags & (NFT_SET_EVAL | NFT_SET_EXPR))) {
@@ -78,12 +76,12 @@ static int put_elements(struct nft_batch *b, struct nft_copy *c, const struct nl
 		nft_nest_end(b, nest);
 	}
 	nft_message_end(b, at);
-	return 0;
 }
 
 /* A table of the target while its messages are put, kind by kind over all tables. */
 struct loading {
 	const struct table *table;
+	struct ruleset *names; /* behind the numbers in its records */
 	struct nft_index index;
 };
 
@@ -120,12 +118,12 @@ static void index_table(struct load *d, struct loading *l)
 static int put_one(struct load *d, const struct loading *l, const struct nlmsghdr *nlh)
 {
 	struct nft_copy c = {
-		.rs = d->plan->target, .index = &l->index, .load = true, .out = &d->batch.out};
+		.rs = l->names, .index = &l->index, .load = true, .out = &d->batch.out};
 	size_t at = d->batch.out.len;
-	int r;
+	int r = 0;
 
 	if (nft_type(nlh) == NFT_MSG_NEWSETELEM) {
-		r = put_elements(&d->batch, &c, nlh);
+		put_elements(&d->batch, &c, nlh);
 	} else {
 		const struct nlattr *tb[NFTA_SET_MAX + 1];
 		const struct nft_set *set = NULL;
@@ -137,10 +135,10 @@ static int put_one(struct load *d, const struct loading *l, const struct nlmsghd
 			set = nft_find_set(&l->index, netlink_str(tb[NFTA_SET_NAME]));
 		if (set && set->updated && made_in_two_steps(set)) {
 			c.without_size = true;
-			r = put_record(&d->batch, &c, nlh);
+			put_record(&d->batch, &c, nlh);
 			c.without_size = false;
 		}
-		r = put_record(&d->batch, &c, nlh);
+		put_record(&d->batch, &c, nlh);
 	}
 	if (c.error) {
 		cleanup_free char *what = nft_message_label(&d->batch, at);
@@ -304,7 +302,7 @@ static int build(struct load *d)
 		}
 		if (plan->steps[i].new)
 			*(struct loading *)array_grow(&l, &n, sizeof(*l)) =
-				(struct loading){.table = plan->steps[i].new};
+				(struct loading){.table = plan->steps[i].new, .names = plan->steps[i].names};
 	}
 	r = put_tables(d, l, n);
 	for (size_t i = 0; i < n; i++)

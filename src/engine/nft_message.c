@@ -154,8 +154,7 @@ static const struct nlattr *child(const struct nlattr *nest, unsigned type)
 	return NULL;
 }
 
-/* Appends an attribute and returns where its payload is. */
-static uint8_t *put(struct buf *out, uint16_t raw_type, const void *data, size_t n)
+void nft_put_attribute(struct buf *out, uint16_t type, const void *data, size_t n)
 {
 	size_t whole = MNL_ATTR_HDRLEN + MNL_ALIGN(n);
 	struct nlattr *a = buf_reserve(out, whole);
@@ -163,23 +162,22 @@ static uint8_t *put(struct buf *out, uint16_t raw_type, const void *data, size_t
 	out->len += whole;
 	if (n)
 		memset((char *)a + whole - NLMSG_ALIGNTO, 0, NLMSG_ALIGNTO);
-	a->nla_type = raw_type;
+	a->nla_type = type;
 	a->nla_len = (uint16_t)(MNL_ATTR_HDRLEN + n);
 	if (n)
 		memcpy((char *)a + MNL_ATTR_HDRLEN, data, n);
-	return (uint8_t *)a + MNL_ATTR_HDRLEN;
 }
 
-static uint8_t *put_same(struct buf *out, const struct nlattr *a)
+static void put_same(struct buf *out, const struct nlattr *a)
 {
-	return put(out, a->nla_type, netlink_payload(a), netlink_length(a));
+	nft_put_attribute(out, a->nla_type, netlink_payload(a), netlink_length(a));
 }
 
 static void put_u32(struct buf *out, uint16_t type, uint32_t value)
 {
 	uint32_t v = htonl(value);
 
-	put(out, type, &v, sizeof(v));
+	nft_put_attribute(out, type, &v, sizeof(v));
 }
 
 /* The index at `at` in c->out: compare: by name; load: the index that the name has now. */
@@ -273,7 +271,7 @@ static void copy_name(struct nft_copy *c, const struct nlattr *a, bool updated)
 		struct digest sum = s->attributes;
 
 		digest_add(&sum, s->fixed);
-		put(c->out, a->nla_type, &sum, sizeof(sum));
+		nft_put_attribute(c->out, a->nla_type, &sum, sizeof(sum));
 	} else {
 		put_same(c->out, a);
 	}
@@ -295,7 +293,7 @@ static void copy_chain_name(struct nft_copy *c, const struct nlattr *a, uint16_t
 	else if (c->load)
 		put_u32(c->out, id_type, bound->id);
 	else
-		put(c->out, a->nla_type, &bound->digest, sizeof(bound->digest));
+		nft_put_attribute(c->out, a->nla_type, &bound->digest, sizeof(bound->digest));
 }
 
 static void copy_value(struct nft_copy *c, enum special special, const struct nlattr *a)
@@ -353,7 +351,7 @@ static void copy_nest(struct nft_copy *c, enum context context, const struct nla
 	struct nlattr *nest;
 
 	if (context == OPAQUE) {
-		put(c->out, raw_type, netlink_payload(a), netlink_length(a));
+		nft_put_attribute(c->out, raw_type, netlink_payload(a), netlink_length(a));
 		return;
 	}
 	if (c->depth >= DEPTH_LIMIT) {
@@ -361,7 +359,7 @@ static void copy_nest(struct nft_copy *c, enum context context, const struct nla
 		return;
 	}
 	c->depth++;
-	put(c->out, raw_type, NULL, 0);
+	nft_put_attribute(c->out, raw_type, NULL, 0);
 	copy_attributes(c, context, a, netlink_payload(a), netlink_length(a));
 	nest = (struct nlattr *)(void *)(c->out->data + start);
 	nest->nla_len = (uint16_t)(c->out->len - start);
@@ -498,7 +496,7 @@ static void put_compat(struct nft_copy *c)
 	size_t start = c->out->len;
 	struct nlattr *nest;
 
-	put(c->out, NFTA_RULE_COMPAT | NLA_F_NESTED, NULL, 0);
+	nft_put_attribute(c->out, NFTA_RULE_COMPAT | NLA_F_NESTED, NULL, 0);
 	put_u32(c->out, NFTA_RULE_COMPAT_PROTO, (uint32_t)c->compat);
 	put_u32(c->out, NFTA_RULE_COMPAT_FLAGS, c->compat_inverted ? NFT_RULE_COMPAT_F_INV : 0);
 	nest = (struct nlattr *)(void *)(c->out->data + start);

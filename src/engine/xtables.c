@@ -6,16 +6,33 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
+
+/* A second flock of this process would wait for the first. */
+static struct {
+	int fd;
+	unsigned depth;
+} held;
 
 int xt_lock(unsigned wait)
 {
-	int fd = lock_take_xtables(wait);
-
-	if (fd == -EAGAIN) {
-		log_error("another program holds iptables' lock (waited %u s)", wait);
-		return -EBUSY;
+	if (!held.depth) {
+		held.fd = lock_take_xtables(wait);
+		if (held.fd == -EAGAIN) {
+			log_error("another program holds iptables' lock (waited %u s)", wait);
+			return -EBUSY;
+		}
+		if (held.fd < 0)
+			return log_errno(held.fd, "cannot take iptables' lock");
 	}
-	return fd < 0 ? log_errno(fd, "cannot take iptables' lock") : fd;
+	held.depth++;
+	return 0;
+}
+
+void xt_unlock(void)
+{
+	if (!--held.depth)
+		close(held.fd);
 }
 
 static int digest_stream(struct xt_digest *d, const struct xt_stream *s)
@@ -168,14 +185,13 @@ static void swaps_undo(struct swaps *w, size_t done)
 static int xtables_change(struct plan *plan)
 {
 	__attribute__((cleanup(swaps_release))) struct swaps w = {.fd = {-1, -1}};
-	cleanup_close int lock = -1;
 	int r = 0;
 
 	if (!plan->nsteps)
 		return 0;
-	lock = xt_lock(plan->lock_wait);
-	if (lock < 0)
-		return lock;
+	r = xt_lock(plan->lock_wait);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; !r && i < plan->nsteps; i++)
 		r = swap_prepare(&w, plan, &plan->steps[i], i + 1 == plan->nsteps);
 	for (size_t i = 0; !r && i < w.n; i++) {
@@ -183,12 +199,15 @@ static int xtables_change(struct plan *plan)
 		if (r < 0)
 			swaps_undo(&w, i);
 	}
+	xt_unlock();
 	return r;
 }
 
 const struct engine engine_xtables = {
 	.name = "xtables",
 	.capture = xt_capture,
+	.lock = xt_lock,
+	.unlock = xt_unlock,
 	.change = xtables_change,
 	.digest = xtables_digest,
 };

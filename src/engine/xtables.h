@@ -144,8 +144,9 @@ void xt_digest_release(struct xt_digest *d);
 
 /* The engine's capture (engine.h). */
 int xt_capture(struct ruleset *rs, const struct capture *c);
-/* Takes iptables' lock; its descriptor, or -EBUSY or another -errno (logged). */
+/* Takes iptables' lock: 0, -EBUSY or another -errno (logged). Nests. */
 must_check int xt_lock(unsigned wait);
+void xt_unlock(void);
 
 /*
  * Captures a table that exists (engine.h): appends it to rs with records and digests.

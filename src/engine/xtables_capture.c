@@ -240,20 +240,24 @@ int xt_read_table(struct ruleset *rs, const struct capture *c, const struct xt_f
 int xt_capture(struct ruleset *rs, const struct capture *c)
 {
 	struct strlist names[ARRAY_SIZE(xt_families)] = {{0}};
-	cleanup_close int lock = -1;
 	size_t n = 0;
+	bool locked = false;
 	int r = 0;
 
 	for (size_t i = 0; !r && i < ARRAY_SIZE(xt_families); i++) {
 		r = table_names(&xt_families[i], &names[i]);
 		n += names[i].n;
 	}
-	if (!r && n)
-		r = lock = xt_lock(c->lock_wait);
+	if (!r && n) {
+		r = xt_lock(c->lock_wait);
+		locked = !r;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(xt_families); i++) {
-		for (size_t j = 0; r >= 0 && j < names[i].n; j++)
+		for (size_t j = 0; !r && j < names[i].n; j++)
 			r = xt_read_table(rs, c, &xt_families[i], names[i].s[j]);
 		strlist_release(&names[i]);
 	}
+	if (locked)
+		xt_unlock();
 	return r;
 }

@@ -157,3 +157,30 @@ char *place_heard(int listening)
 	close(listening);
 	return said;
 }
+
+void place_legacy_or_skip(void)
+{
+	if (!engines[ENGINE_XTABLES]) {
+		print_message("built without legacy iptables\n");
+		skip();
+	}
+}
+
+void place_lose(void)
+{
+	struct ruleset nothing = {0};
+
+	assert_int_not_equal(place_change(&nothing), CHANGE_LOST);
+}
+
+void place_assert_live(const struct ruleset *want)
+{
+	struct ruleset have = {0};
+	cleanup_buf struct buf differences = BUF_INIT;
+
+	place_capture_digests(&have);
+	ruleset_differences(want, &have, &differences);
+	assert_string_equal(buf_str(&differences), "");
+	assert_true(ruleset_equal(want, &have));
+	ruleset_release(&have);
+}

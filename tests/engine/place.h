@@ -36,6 +36,13 @@ void place_capture_digests(struct ruleset *rs);
 /* Captures and changes to the target. */
 enum change_result place_change(struct ruleset *target);
 
+/* Changes to nothing. */
+void place_lose(void);
+/* What is live has to equal this. */
+void place_assert_live(const struct ruleset *want);
+/* Skips the test in a build without legacy iptables. */
+void place_legacy_or_skip(void);
+
 /* What is said on stderr between begin and end. Caller frees. */
 int place_listen(void);
 char *place_heard(int listening);

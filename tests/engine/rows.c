@@ -115,3 +115,19 @@ char *row_listing(const struct row *row)
 	strike(text, "^add .*( timeout [0-9]+)");
 	return ipset ? sorted(text, "\n", "\n") : str_dup(text);
 }
+
+void row_load_well(const char *program, const char *sets, const char *text)
+{
+	const struct row row = {.program = program, .sets = sets, .text = text};
+	cleanup_buf struct buf err = BUF_INIT;
+
+	if (row_load(&row, &err))
+		fail_msg("%s", buf_str(&err));
+}
+
+void row_capture_and_lose(struct ruleset *rs, const char *program, const char *sets, const char *text)
+{
+	row_load_well(program, sets, text);
+	place_capture(rs);
+	place_lose();
+}

@@ -8,7 +8,7 @@
 #ifndef FWSNAP_TESTS_ROWS_H
 #define FWSNAP_TESTS_ROWS_H
 
-#include "buf.h"
+#include "ruleset.h"
 
 struct row {
 	const char *feature;
@@ -22,6 +22,10 @@ struct row {
 bool row_has_links(const struct row *row);
 /* Loads it by its program, in the caller's namespaces: the program's exit status, and what it says. */
 int row_load(const struct row *row, struct buf *err);
+/* Loads a ruleset (sets may be NULL), which has to succeed. */
+void row_load_well(const char *program, const char *sets, const char *text);
+/* As above, captures it and loses it. rs is zeroed. */
+void row_capture_and_lose(struct ruleset *rs, const char *program, const char *sets, const char *text);
 /* What its program lists, without what passes by itself (remaining times). Caller frees. */
 char *row_listing(const struct row *row);
 
