@@ -4,6 +4,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 static const struct table *counterpart(const struct ruleset *rs, const struct table *t)
@@ -262,6 +263,18 @@ static bool has_tables(const struct ruleset *rs, enum engine_id engine)
 	return false;
 }
 
+/* Ctrl-C, a hang-up or a stop in the middle would leave half a change: they wait for its end. */
+static void hold_signals(sigset_t *before)
+{
+	static const int held[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(held); i++)
+		sigaddset(&set, held[i]);
+	sigprocmask(SIG_BLOCK, &set, before);
+}
+
 /*
  * Locks are taken before anything is sent: a lock that was not to be had in the
  * middle, or for the check at the end, would leave neither the old nor the new rules.
@@ -269,8 +282,10 @@ static bool has_tables(const struct ruleset *rs, enum engine_id engine)
 enum change_result change_run(struct ruleset *live, struct ruleset *target, unsigned lock_wait)
 {
 	enum change_result result = CHANGE_BUSY;
+	sigset_t before;
 	size_t e;
 
+	hold_signals(&before);
 	for (e = 0; e < ENGINE_COUNT; e++)
 		if (engines[e] && engines[e]->lock &&
 		    (has_tables(live, e) || has_tables(target, e)) && engines[e]->lock(lock_wait))
@@ -280,5 +295,6 @@ enum change_result change_run(struct ruleset *live, struct ruleset *target, unsi
 	while (e-- > 0)
 		if (engines[e] && engines[e]->lock && (has_tables(live, e) || has_tables(target, e)))
 			engines[e]->unlock();
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	return result;
 }

@@ -255,6 +255,21 @@ test_when_the_legacy_part_fails_the_nft_part_is_undone() {
 
 # Sets
 
+# The batch of nft is the first thing that is sent by sendmsg; legacy tables and the check follow.
+test_a_ctrl_c_in_the_middle_waits_for_the_end_of_the_change() {
+	strace -o /dev/null true 2>/dev/null || skip "strace does not work here"
+	export ASAN_OPTIONS=detect_leaks=0 # it would trace, too
+	load_iptables legacy
+	load_nft
+	remember saved
+	fwsnap 0 save
+	lose
+	strace -f -o "$TMP/calls" -e trace=sendmsg -e inject=sendmsg:signal=INT:when=1 \
+		"$FWSNAP" --root "$ROOT" restore 2>/dev/null || [ $? = 130 ] || fail "it ended badly"
+	grep -q SIGINT "$TMP/calls" || fail "no signal came"
+	are_live saved
+}
+
 test_ipset_members_are_exactly_those_that_were_saved() {
 	load_ipset
 	remember saved
