@@ -190,7 +190,7 @@ void ruleset_resolve(struct ruleset *rs)
 	for (size_t i = 0; i < rs->nlinks; i++) {
 		struct link_ref *l = &rs->links[i];
 
-		/* an index without a name is the rule of a vanished interface: exact only at home */
+		/* the index of an interface that had vanished already means the same only at home */
 		if (*l->name)
 			l->now = if_nametoindex(l->name);
 		else

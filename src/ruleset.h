@@ -115,9 +115,9 @@ struct set_ref *ruleset_set(const struct ruleset *rs, uint16_t index);
 struct set_ref *ruleset_set_named(const struct ruleset *rs, const char *name);
 
 /*
- * Sets links[].now for the caller's namespace: what the name has now, for an index may have
- * become another's meanwhile; an index that had no name stays as long as boot and namespace are
- * those of the capture. 0 where that is gone (only a rule that needs it makes this an error).
+ * Sets links[].now for the caller's namespace: the index that the name has, 0 where it is
+ * gone (only a rule that needs it makes this an error). An index that had no name at
+ * capture stays what it is in the boot and namespace of the capture.
  */
 void ruleset_resolve(struct ruleset *rs);
 
