@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct saving {
 	struct context *c;
@@ -184,7 +185,54 @@ static void fill_manifest(struct saving *s)
 	ruleset_outline(&s->rs, &m->rs);
 }
 
+/* Whether the version in force had the table in this text. */
+static bool was_carried(const struct saving *s, const struct table *t, enum text_kind kind)
+{
+	for (size_t i = 0; i < s->current.rs.ntables && s->current.proofs; i++) {
+		const struct table *old = &s->current.rs.tables[i];
+
+		if (old->engine == t->engine && old->family == t->family &&
+		    !strcmp(old->name, t->name))
+			return s->current.proofs[i] == text_formats[kind].proof;
+	}
+	return false;
+}
+
+static bool text_exists(const struct saving *s, enum text_kind kind)
+{
+	cleanup_free char *file = str_printf("%s%s", s->c->opt.root, s->c->config.texts[kind]);
+
+	return !access(file, F_OK);
+}
+
+/* A text that lacks a table would mislead in place of a file that has it, or may have it. */
+static bool misleads(const struct saving *s, enum text_kind kind)
+{
+	const char *path = s->c->config.texts[kind];
+	const struct manifest_text *was = manifest_text(&s->current, path);
+
+	if (!text_exists(s, kind))
+		return false;
+	for (size_t i = 0; i < s->texts.n; i++) {
+		const struct table *t = &s->rs.tables[i];
+
+		if (s->texts.proofs[i] == PROOF_EXACT && text_home(t) == kind &&
+		    (!was || was->state == TEXT_LEFT || was_carried(s, t, kind)))
+			return true;
+	}
+	return false;
+}
+
 /* A text with nothing to say goes; one that was meant to say something stays as it was. */
+static enum text_state text_state(const struct saving *s, enum text_kind kind)
+{
+	if (misleads(s, kind))
+		return TEXT_LEFT;
+	if (s->texts.content[kind].len)
+		return TEXT_WRITTEN;
+	return s->texts.attempted[kind] ? TEXT_LEFT : TEXT_ABSENT;
+}
+
 static int commit(struct saving *s)
 {
 	struct store_text texts[TEXT_KINDS];
@@ -192,16 +240,15 @@ static int commit(struct saving *s)
 
 	log_step("writing");
 	for (int kind = 0; kind < TEXT_KINDS; kind++) {
-		const struct buf *b = &s->texts.content[kind];
-
-		if (s->c->config.texts[kind])
-			texts[n++] = (struct store_text){
-				.path = s->c->config.texts[kind],
-				.state = b->len			       ? TEXT_WRITTEN
-					 : s->texts.attempted[kind] ? TEXT_LEFT
-								       : TEXT_ABSENT,
-				.content = b,
-			};
+		if (!s->c->config.texts[kind])
+			continue;
+		texts[n] = (struct store_text){.path = s->c->config.texts[kind],
+					       .state = text_state(s, kind),
+					       .content = &s->texts.content[kind]};
+		if (texts[n].state == TEXT_LEFT && text_exists(s, kind))
+			log_warning("'%s' stays as it is: no text of its kind carries these rules",
+				    texts[n].path);
+		n++;
 	}
 	return store_commit(&s->snapshot, texts, n, true);
 }

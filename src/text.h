@@ -39,6 +39,9 @@ struct texts {
 };
 void texts_release(struct texts *t);
 
+/* The text where a table is looked for first. */
+enum text_kind text_home(const struct table *t);
+
 /*
  * Writes and proves the texts of rs (with records). counters: rule counters are part of the
  * text. 0 also where some tables are PROOF_EXACT; -errno (logged) only where the scratch itself fails.

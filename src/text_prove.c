@@ -57,10 +57,18 @@ static void add_way(struct candidate *c, enum text_kind kind, enum text_variant 
 	c->ways[c->nways++] = (struct text_way){.kind = kind, .variant = variant};
 }
 
+enum text_kind text_home(const struct table *t)
+{
+	if (t->engine == ENGINE_IPSET)
+		return TEXT_IPSET;
+	if (t->engine == ENGINE_NFT && !table_is_iptables(t))
+		return TEXT_NFT;
+	return t->family == NFPROTO_IPV6 ? TEXT_IP6TABLES : TEXT_IPTABLES;
+}
+
 static void find_ways(const struct ruleset *rs, struct candidate *c)
 {
 	const struct table *t = c->table;
-	enum text_kind iptables = t->family == NFPROTO_IPV6 ? TEXT_IP6TABLES : TEXT_IPTABLES;
 
 	if (t->empty)
 		return;
@@ -70,11 +78,11 @@ static void find_ways(const struct ruleset *rs, struct candidate *c)
 		c->ways[1].option = "forceadd";
 	}
 	if (t->engine == ENGINE_XTABLES)
-		add_way(c, iptables, VARIANT_LEGACY);
+		add_way(c, text_home(t), VARIANT_LEGACY);
 	if (t->engine != ENGINE_NFT)
 		return;
 	if (table_is_iptables(t) && !family_is_legacy(rs, t->family))
-		add_way(c, iptables, VARIANT_NFT);
+		add_way(c, text_home(t), VARIANT_NFT);
 	add_way(c, TEXT_NFT, VARIANT_NFT);
 }
 

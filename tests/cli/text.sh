@@ -125,6 +125,20 @@ test_a_mixed_table_leaves_the_good_text_that_is_there_alone() {
 	prints "/etc/iptables.up.rules: stale"
 }
 
+test_a_text_that_would_lose_a_table_does_not_replace_one_that_has_it() {
+	iptables -A INPUT -p tcp --dport 22 -j ACCEPT
+	iptables -t nat -A PREROUTING -p tcp --dport 2525 -j REDIRECT --to-ports 25
+	fwsnap 0 save
+	cp "$ROOT/etc/iptables.up.rules" "$TMP/good"
+	mix_xt_and_native
+	fwsnap 8 save
+	says "'/etc/iptables.up.rules' stays as it is"
+	cmp "$ROOT/etc/iptables.up.rules" "$TMP/good"
+	iptables -t nat -A PREROUTING -p tcp --dport 2526 -j REDIRECT --to-ports 25
+	fwsnap 8 save
+	cmp "$ROOT/etc/iptables.up.rules" "$TMP/good"
+}
+
 test_a_text_whose_rules_are_gone_goes_too() {
 	load_iptables
 	load_nft
