@@ -37,12 +37,17 @@ static int load_texts(const struct buf texts[static TEXT_KINDS], char *const nam
 		      struct ruleset *rs)
 {
 	struct scratch scratch = SCRATCH_INIT;
+	enum text_kind order[TEXT_KINDS];
 	int r = scratch_open(&scratch, NULL);
 
-	for (int kind = 0; kind < TEXT_KINDS && !r; kind++)
-		if (texts[kind].len)
-			r = text_load(&scratch, kind, text_variant_of(&texts[kind]), &texts[kind],
-				      names[kind]);
+	text_load_order(text_nft_first(&texts[TEXT_NFT]), order);
+	for (size_t i = 0; i < TEXT_KINDS && !r; i++) {
+		const struct buf *text = &texts[order[i]];
+
+		if (text->len)
+			r = text_load(&scratch, order[i], text_variant_of(text), text,
+				      names[order[i]]);
+	}
 	if (!r)
 		r = scratch_capture(&scratch, rs, true);
 	scratch_close(&scratch);

@@ -189,3 +189,19 @@ enum text_variant text_variant_of(const struct buf *text)
 		       ? VARIANT_LEGACY
 		       : VARIANT_NFT;
 }
+
+void text_load_order(bool nft_first, enum text_kind order[static TEXT_KINDS])
+{
+	static const enum text_kind orders[][TEXT_KINDS] = {
+		{TEXT_IPSET, TEXT_IPTABLES, TEXT_IP6TABLES, TEXT_NFT},
+		{TEXT_IPSET, TEXT_NFT, TEXT_IPTABLES, TEXT_IP6TABLES},
+	};
+
+	memcpy(order, orders[nft_first], sizeof(orders[0]));
+}
+
+bool text_nft_first(const struct buf *nft)
+{
+	return nft->len && memmem(nft->data, nft->len < 512 ? nft->len : 512, TEXT_NFT_FIRST,
+				  strlen(TEXT_NFT_FIRST));
+}

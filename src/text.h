@@ -28,6 +28,7 @@ extern const struct text_format text_formats[TEXT_KINDS];
 enum text_variant { VARIANT_NFT, VARIANT_LEGACY };
 
 struct texts {
+	bool nft_first; /* the nft text is to be loaded before those of iptables (its head says so) */
 	struct buf content[TEXT_KINDS];       /* empty: nothing goes there */
 	enum text_variant variant[TEXT_KINDS]; /* of iptables and ip6tables */
 	bool attempted[TEXT_KINDS]; /* tables were meant for it (content may be empty: none was proved) */
@@ -63,6 +64,13 @@ must_check int text_render(struct ruleset *rs, enum text_kind kind, struct buf *
  */
 must_check int text_load(struct scratch *s, enum text_kind kind, enum text_variant variant,
 			 const struct buf *text, const char *name);
+
+/*
+ * The order to load texts in. Of base chains of equal priority the kernel asks the one
+ * made last first, so it may matter whether iptables' or nft's come first: what the head of the nft text says.
+ */
+void text_load_order(bool nft_first, enum text_kind order[static TEXT_KINDS]);
+bool text_nft_first(const struct buf *nft);
 
 /* The variant that a text was written for, as its head says; VARIANT_NFT if it does not. */
 enum text_variant text_variant_of(const struct buf *text);

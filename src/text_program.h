@@ -10,6 +10,9 @@
 
 #include "text.h"
 
+/* The line in the head of an nft text that is to be loaded before those of iptables. */
+#define TEXT_NFT_FIRST "# Load before the texts of iptables\n"
+
 /* One way to write a table as text. */
 struct text_way {
 	enum text_kind kind;

@@ -191,6 +191,8 @@ static void compose_nft(const struct proof_run *p, struct buf *text)
 	cleanup_buf struct buf order = BUF_INIT;
 	cleanup_strlist struct strlist chains = {NULL, 0};
 
+	if (p->out->nft_first)
+		buf_add_str(text, TEXT_NFT_FIRST);
 	for (size_t i = 0; i < p->rs->ntables; i++)
 		if (goes_to(&p->candidates[i], TEXT_NFT))
 			text_put_delete(text, p->candidates[i].table);
@@ -271,7 +273,11 @@ static int blame(struct proof_run *p, enum text_kind kind, const char *whole)
 /* Loads all texts. 1: done, 0: one was refused, and some tables go another way now. */
 static int feed_all(struct proof_run *p, struct scratch *s)
 {
-	for (enum text_kind kind = 0; kind < TEXT_KINDS; kind++) {
+	enum text_kind order[TEXT_KINDS];
+
+	text_load_order(p->out->nft_first, order);
+	for (size_t i = 0; i < TEXT_KINDS; i++) {
+		enum text_kind kind = order[i];
 		const struct buf *text = &p->out->content[kind];
 		cleanup_buf struct buf why = BUF_INIT;
 
@@ -310,8 +316,8 @@ static bool line_has(const struct buf *lines, const struct table *t)
 
 /*
  * All tables are right, the order of their base chains is not. First the nft text says it
- * by declarations; if that is not enough tables leave the iptables texts (which load
- * earlier) for it; at last there is no text for those whose order counts.
+ * by declarations, then it is loaded before those of iptables; if that is not enough tables leave
+ * the iptables texts for it; at last there is no text for those whose order counts.
  */
 static void fix_order(struct proof_run *p, const struct buf *want)
 {
@@ -320,6 +326,10 @@ static void fix_order(struct proof_run *p, const struct buf *want)
 
 	if (!p->ordered) {
 		p->ordered = true;
+		return;
+	}
+	if (!p->out->nft_first) {
+		p->out->nft_first = true;
 		return;
 	}
 	for (size_t k = 0; k < ARRAY_SIZE(leaving) && !moved; k++) {

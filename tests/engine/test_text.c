@@ -178,7 +178,7 @@ static const struct row cases[] = {
 	 NFT("table inet b {\n chain x {\n" INPUT
 	     "\n accept\n}\n}\ntable ip filter {\n chain INPUT {\n" INPUT
 	     "\n ip saddr 1.1.1.1 counter accept\n}\n}"),
-	 "inet b: nftables; ip filter: nftables"},
+	 "inet b: nftables; ip filter: iptables"},
 	{"ip made before inet, of equal priority",
 	 NFT("table ip filter {\n chain INPUT {\n" INPUT
 	     "\n ip saddr 1.1.1.1 counter accept\n}\n}\ntable inet b {\n chain x {\n" INPUT
