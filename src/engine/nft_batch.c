@@ -186,10 +186,13 @@ static int read_answer(struct nft_batch *b, struct netlink *n)
 		const struct nlmsghdr *nlh = n->answer;
 		int len = (int)got;
 
-		if (got < 0 && errno == EINTR)
+		/* ENOBUFS: what did not fit is lost, what came before it is still to be read */
+		if (got < 0 && (errno == EINTR || errno == ENOBUFS))
 			continue;
+		if (got <= 0 && result == -ENOBUFS)
+			return log_errno(result, "the kernel's answer to the ruleset is lost");
 		if (got <= 0)
-			return got < 0 && errno != EAGAIN && !failed ? -errno : result;
+			return result;
 		for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
 			const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
 
