@@ -164,7 +164,7 @@ static int execute(struct ruleset *live, struct ruleset *target, unsigned lock_w
 		if (!engines[e])
 			continue;
 		r = engines[e]->change(&plans[e]);
-		*sent |= !r && plans[e].nsteps;
+		*sent |= plans[e].touched || (!r && plans[e].nsteps);
 	}
 	for (size_t e = ENGINE_COUNT; e-- > 0 && !r;)
 		if (engines[e] && engines[e]->finish)

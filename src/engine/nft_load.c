@@ -360,8 +360,10 @@ int nft_change(struct plan *plan)
 	if (plan->generation_check)
 		d.batch.generation = &plan->live->generation;
 	r = build(&d);
-	if (!r)
+	if (!r) {
 		r = nft_batch_send(&d.batch);
+		plan->touched = !r || r == -ENOBUFS;
+	}
 	if (!r)
 		r = remove_stoppers(&d.batch);
 	nft_batch_release(&d.batch);
