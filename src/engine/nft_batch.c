@@ -100,9 +100,11 @@ static char *describe(const struct nft_batch *b, const struct nlmsghdr *nlh)
 		nft_each(other, &b->out) {
 			const struct nlattr *otb[3];
 			const struct nlattr *ofirst = netlink_first(other, &len);
+			const struct nfgenmsg *onfg = mnl_nlmsg_get_payload(other);
 
 			netlink_attributes(ofirst, len, otb, 2);
 			position += other->nlmsg_type == nlh->nlmsg_type &&
+				    onfg->nfgen_family == nfg->nfgen_family &&
 				    !strcmp(netlink_str(otb[1]), table) &&
 				    !strcmp(netlink_str(otb[2]), second);
 			if (other == nlh)
