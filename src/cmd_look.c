@@ -404,7 +404,7 @@ static const char *text_state(const struct look *l, const char *path)
 static json_t *status_json(const struct look *l)
 {
 	json_t *j = json_object(), *differences = json_array(), *texts = json_array();
-	char *save, *copy = str_dup(l->differences.len ? (char *)l->differences.data : "");
+	char *save, *copy = str_dup(buf_str((struct buf *)&l->differences));
 
 	for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		json_array_append_new(differences, json_text(line));
