@@ -485,9 +485,10 @@ static void copy_attributes(struct nft_copy *c, enum context context, const stru
 
 void nft_copy_element(struct nft_copy *c, const struct nlattr *element)
 {
-	c->timed = false;
 	c->interval_end = netlink_u32(child(element, NFTA_SET_ELEM_FLAGS)) &
 			  NFT_SET_ELEM_INTERVAL_END;
+	/* a timeout that is the set's is not dumped, what remains of it is */
+	c->timed = !c->interval_end && child(element, NFTA_SET_ELEM_EXPIRATION);
 	copy_attributes(c, ELEMENT, element, netlink_payload(element), netlink_length(element));
 }
 
