@@ -165,6 +165,8 @@ static int execute(struct ruleset *live, struct ruleset *target, unsigned lock_w
 			continue;
 		r = engines[e]->change(&plans[e]);
 		*sent |= plans[e].touched || (!r && plans[e].nsteps);
+		if (*sent)
+			log_set_state(STATE_UNDOING);
 	}
 	for (size_t e = ENGINE_COUNT; e-- > 0 && !r;)
 		if (engines[e] && engines[e]->finish)
@@ -269,6 +271,7 @@ static bool has_tables(const struct ruleset *rs, enum engine_id engine)
 enum change_result change_run(struct ruleset *live, struct ruleset *target, unsigned lock_wait)
 {
 	enum change_result result = CHANGE_BUSY;
+	const char *state = log_state();
 	size_t e;
 
 	for (e = 0; e < ENGINE_COUNT; e++)
@@ -280,5 +283,7 @@ enum change_result change_run(struct ruleset *live, struct ruleset *target, unsi
 	while (e-- > 0)
 		if (engines[e] && engines[e]->lock && (has_tables(live, e) || has_tables(target, e)))
 			engines[e]->unlock();
+	if (result != CHANGE_LOST)
+		log_set_state(state);
 	return result;
 }

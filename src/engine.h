@@ -109,6 +109,9 @@ must_check int engines_digest(struct ruleset *rs, const char *name);
 
 #define CAPTURE_TRIES 10
 
+/* For log_set_state, once a part of a change is in force: what fails then makes it be undone. */
+#define STATE_UNDOING "what was changed is being undone"
+
 /*
  * Captures everything in the caller's namespace; rs must be zeroed. 0 or -errno
  * (logged). A ruleset that changes meanwhile is read again, CAPTURE_TRIES times; with

@@ -191,8 +191,10 @@ static int read_answer(struct nft_batch *b, struct netlink *n)
 		/* ENOBUFS: what did not fit is lost, what came before it is still to be read */
 		if (got < 0 && (errno == EINTR || errno == ENOBUFS))
 			continue;
-		if (got <= 0 && result == -ENOBUFS)
+		if (got <= 0 && result == -ENOBUFS) {
+			log_set_state(STATE_UNDOING);
 			return log_errno(result, "the kernel's answer to the ruleset is lost");
+		}
 		if (got <= 0)
 			return result;
 		for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {

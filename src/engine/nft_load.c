@@ -364,6 +364,8 @@ int nft_change(struct plan *plan)
 		r = nft_batch_send(&d.batch);
 		plan->touched = !r || r == -ENOBUFS;
 	}
+	if (plan->touched)
+		log_set_state(STATE_UNDOING);
 	if (!r)
 		r = remove_stoppers(&d.batch);
 	nft_batch_release(&d.batch);
