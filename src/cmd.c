@@ -37,7 +37,7 @@ static int load_texts(const struct buf texts[static TEXT_KINDS], char *const nam
 		      struct ruleset *rs)
 {
 	struct scratch scratch = SCRATCH_INIT;
-	int r = scratch_open(&scratch, NULL);
+	int r = scratch_open_here(&scratch);
 
 	for (int kind = 0; kind < TEXT_KINDS && !r; kind++)
 		if (texts[kind].len)
