@@ -165,7 +165,9 @@ static int execute(struct ruleset *live, struct ruleset *target, unsigned lock_w
 		if (!engines[e])
 			continue;
 		r = engines[e]->change(&plans[e]);
-		*sent |= !r && plans[e].nsteps;
+		*sent |= plans[e].touched || (!r && plans[e].nsteps);
+		if (*sent)
+			log_set_state(STATE_UNDOING);
 	}
 	for (size_t e = ENGINE_COUNT; e-- > 0 && !r;)
 		if (engines[e] && engines[e]->finish)
@@ -282,6 +284,7 @@ static void hold_signals(sigset_t *before)
 enum change_result change_run(struct ruleset *live, struct ruleset *target, unsigned lock_wait)
 {
 	enum change_result result = CHANGE_BUSY;
+	const char *state = log_state();
 	sigset_t before;
 	size_t e;
 
@@ -295,6 +298,8 @@ enum change_result change_run(struct ruleset *live, struct ruleset *target, unsi
 	while (e-- > 0)
 		if (engines[e] && engines[e]->lock && (has_tables(live, e) || has_tables(target, e)))
 			engines[e]->unlock();
+	if (result != CHANGE_LOST)
+		log_set_state(state);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return result;
 }

@@ -38,7 +38,7 @@ static int load_texts(const struct buf texts[static TEXT_KINDS], char *const nam
 {
 	struct scratch scratch = SCRATCH_INIT;
 	enum text_kind order[TEXT_KINDS];
-	int r = scratch_open(&scratch, NULL);
+	int r = scratch_open_here(&scratch);
 
 	text_load_order(text_nft_first(&texts[TEXT_NFT]), order);
 	for (size_t i = 0; i < TEXT_KINDS && !r; i++) {

@@ -162,7 +162,7 @@ static int make_current(struct restoring *s)
 
 /*
  * Outcomes: done or nothing to do (0): live is the target, verified, and the target is
- * current; refused (1): live is as it was; undone (5): a part failed and the old rules are back,
+ * current; done, but it could not be made current (8); refused (1): live is as it was; undone (5): a part failed and the old rules are back,
  * verified; lost (6): they are not wholly back.
  */
 static int finish(struct restoring *s, enum change_result result)
@@ -172,7 +172,7 @@ static int finish(struct restoring *s, enum change_result result)
 	case CHANGE_NOTHING:
 		log_set_state("the new rules are in force");
 		if (make_current(s))
-			return EXIT_FAILED;
+			return EXIT_PARTIAL;
 		log_note(result == CHANGE_DONE ? "restored %s" : "the live rules are those of %s already",
 			 s->target.label);
 		return EXIT_DONE;

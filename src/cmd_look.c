@@ -151,6 +151,7 @@ int cmd_list(struct context *c, int argc, char **argv)
 	unsigned current = 0;
 	size_t n = 0;
 	int status = no_arguments(c, argc, argv), r = 0;
+	bool stop = status;
 
 	log_set_state(NULL);
 	if (!status && c->store.dir) {
@@ -158,7 +159,7 @@ int cmd_list(struct context *c, int argc, char **argv)
 		if (!r)
 			r = store_current(&c->store, &current);
 	}
-	for (size_t i = n; i-- > 0 && !status && !r;) {
+	for (size_t i = n; i-- > 0 && !stop && !r;) {
 		struct manifest m = {0};
 		int one = store_manifest(&c->store, ids[i], &m);
 
@@ -404,7 +405,7 @@ static const char *text_state(const struct look *l, const char *path)
 static json_t *status_json(const struct look *l)
 {
 	json_t *j = json_object(), *differences = json_array(), *texts = json_array();
-	char *save, *copy = str_dup(l->differences.len ? (char *)l->differences.data : "");
+	char *save, *copy = str_dup(buf_str((struct buf *)&l->differences));
 
 	for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		json_array_append_new(differences, json_text(line));

@@ -237,7 +237,7 @@ static int import_text(struct importing *s, const struct buf *text)
 		return r;
 	}
 	s->type = r;
-	r = scratch_open(&scratch, NULL);
+	r = scratch_open_here(&scratch);
 	if (!r)
 		r = text_load(&scratch, s->type, text_variant_of(text), text, s->file);
 	if (!r)

@@ -55,6 +55,7 @@ struct plan {
 	size_t nsteps;
 	bool generation_check; /* refuse (-ERESTART, not logged) if live is no longer what the kernel has */
 	unsigned lock_wait;
+	bool touched; /* set by an engine whose change failed but may be in force all the same */
 };
 
 struct engine {
@@ -75,7 +76,7 @@ struct engine {
 	void (*unlock)(void);
 	/*
 	 * Does all steps, or none: on error the engine's part of the firewall is
-	 * as it was. Called also without steps of its own (nsteps == 0).
+	 * as it was, unless it says otherwise by plan->touched. Called also without steps of its own (nsteps == 0).
 	 */
 	int (*change)(struct plan *plan);
 	/*
@@ -107,6 +108,9 @@ extern const struct engine *const engines[ENGINE_COUNT];
 must_check int engines_digest(struct ruleset *rs, const char *name);
 
 #define CAPTURE_TRIES 10
+
+/* For log_set_state, once a part of a change is in force: what fails then makes it be undone. */
+#define STATE_UNDOING "what was changed is being undone"
 
 /*
  * Captures everything in the caller's namespace; rs must be zeroed. 0 or -errno

@@ -76,6 +76,11 @@ void log_set_state(const char *text)
 	state = text;
 }
 
+const char *log_state(void)
+{
+	return state;
+}
+
 /* One write a message, so that those of two processes do not mix within a line. */
 static void message(enum log_level level, int error, const char *format, va_list ap)
 {

@@ -22,6 +22,7 @@ void log_set_level(enum log_level level);
  * "the firewall is unchanged"; NULL appends nothing (commands that only look).
  */
 void log_set_state(const char *state);
+const char *log_state(void);
 
 /* "fwsnap: TEXT; STATE". Returns nothing: for errors that are not an errno. */
 void log_error(const char *format, ...) printf_like(1, 2);

@@ -70,7 +70,6 @@ int exit_status(int r)
 		return EXIT_DONE;
 	case EPERM:
 	case EACCES:
-	case EAGAIN:
 	case EBUSY:
 		return EXIT_DENIED;
 	case EBADMSG:
@@ -126,7 +125,7 @@ static int take_lock(struct context *c)
 	if (r == -EAGAIN) {
 		log_error("another fwsnap is at work (%s) and did not end within %u seconds",
 			  holder && *holder ? holder : "unknown", c->config.lock_wait);
-		return r;
+		return -EBUSY;
 	}
 	if (r < 0)
 		return log_errno(r, "cannot take the lock '%s'", path);

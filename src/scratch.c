@@ -157,6 +157,20 @@ int scratch_open(struct scratch *s, const struct ruleset *like)
 	return r ? -r : receive_namespaces(ours, s);
 }
 
+int scratch_open_here(struct scratch *s)
+{
+	struct if_nameindex *links = if_nameindex();
+	struct ruleset like = {0};
+	int r;
+
+	for (const struct if_nameindex *l = links; l && l->if_index; l++)
+		ruleset_note_device(&like, l->if_name);
+	if_freenameindex(links);
+	r = scratch_open(s, &like);
+	ruleset_release(&like);
+	return r;
+}
+
 void scratch_close(struct scratch *s)
 {
 	close_p(&s->netns);

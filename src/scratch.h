@@ -23,6 +23,8 @@ struct scratch {
 
 /* Makes one with the interfaces that `like` notes (NULL: none but lo). 0 or -errno (logged). */
 must_check int scratch_open(struct scratch *s, const struct ruleset *like);
+/* The same with all interfaces of the caller's namespace: for text, which may name any. */
+must_check int scratch_open_here(struct scratch *s);
 void scratch_close(struct scratch *s);
 
 /* Loads a ruleset (with records) exactly. 0 or -errno (logged). rs is only read but for resolved

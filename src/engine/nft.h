@@ -93,9 +93,12 @@ struct nft_copy {
 	uint8_t family;
 	const struct nft_set *set;
 	bool interval_end; /* of the element */
-	const struct nlattr *links[8]; /* values that are interface indexes */
-	bool links_big_endian[8];
-	unsigned nlinks, depth;
+	struct nft_link {
+		const struct nlattr *value; /* is an interface index */
+		bool big_endian;
+	} *links;
+	size_t nlinks;
+	unsigned depth;
 	int compat;              /* protocol for NFTA_RULE_COMPAT, -1: none */
 	bool compat_inverted;
 };

@@ -100,9 +100,11 @@ static char *describe(const struct nft_batch *b, const struct nlmsghdr *nlh)
 		nft_each(other, &b->out) {
 			const struct nlattr *otb[3];
 			const struct nlattr *ofirst = netlink_first(other, &len);
+			const struct nfgenmsg *onfg = mnl_nlmsg_get_payload(other);
 
 			netlink_attributes(ofirst, len, otb, 2);
 			position += other->nlmsg_type == nlh->nlmsg_type &&
+				    onfg->nfgen_family == nfg->nfgen_family &&
 				    !strcmp(netlink_str(otb[1]), table) &&
 				    !strcmp(netlink_str(otb[2]), second);
 			if (other == nlh)
@@ -186,10 +188,15 @@ static int read_answer(struct nft_batch *b, struct netlink *n)
 		const struct nlmsghdr *nlh = n->answer;
 		int len = (int)got;
 
-		if (got < 0 && errno == EINTR)
+		/* ENOBUFS: what did not fit is lost, what came before it is still to be read */
+		if (got < 0 && (errno == EINTR || errno == ENOBUFS))
 			continue;
+		if (got <= 0 && result == -ENOBUFS) {
+			log_set_state(STATE_UNDOING);
+			return log_errno(result, "the kernel's answer to the ruleset is lost");
+		}
 		if (got <= 0)
-			return got < 0 && errno != EAGAIN && !failed ? -errno : result;
+			return result;
 		for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
 			const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
 

@@ -31,7 +31,8 @@ void nft_batch_begin(struct nft_batch *b);
 void nft_batch_end(struct nft_batch *b);
 /*
  * Sends the batch and reads the answer: 0 only if all of it is committed. -ERESTART, not logged:
- * another generation. Anything else is logged with the object's name; nothing is committed then.
+ * another generation. -ENOBUFS: the answer was lost, it may be committed or not. Anything else is
+ * logged with the object's name; nothing is committed then.
  */
 must_check int nft_batch_send(struct nft_batch *b);
 

@@ -86,10 +86,9 @@ static void note_value(struct flow *f, const struct nlattr *nest, bool big_endia
 	if (!nest)
 		return;
 	netlink_each_in(a, nest)
-		if (netlink_type(a) == NFTA_DATA_VALUE && c->nlinks < ARRAY_SIZE(c->links)) {
-			c->links_big_endian[c->nlinks] = big_endian;
-			c->links[c->nlinks++] = a;
-		}
+		if (netlink_type(a) == NFTA_DATA_VALUE)
+			*(struct nft_link *)array_grow(&c->links, &c->nlinks, sizeof(*c->links)) =
+				(struct nft_link){a, big_endian};
 }
 
 static enum content payload_content(const struct flow *f, const struct nlattr *const *tb)

@@ -43,6 +43,19 @@ static void put_record(struct nft_batch *b, struct nft_copy *c, const struct nlm
 	nft_message_end(b, at);
 }
 
+/* Elements with a counter, a quota: the kernel does not take all of its state back. */
+static bool any_has_state(const struct nlattr *list)
+{
+	const struct nlattr *e, *a;
+
+	netlink_each_in(e, list)
+		netlink_each_in(a, e)
+			if (netlink_type(a) == NFTA_SET_ELEM_EXPR ||
+			    netlink_type(a) == NFTA_SET_ELEM_EXPRESSIONS)
+				return true;
+	return false;
+}
+
 /* Elements are copied one by one only where something in them may have to change. */
 static void put_elements(struct nft_batch *b, struct nft_copy *c, const struct nlmsghdr *nlh)
 {
@@ -59,7 +72,7 @@ static void put_elements(struct nft_batch *b, struct nft_copy *c, const struct n
 		return;
 	at = nft_message_begin(b, NFT_MSG_NEWSETELEM, nfg->nfgen_family, NLM_F_CREATE);
 	if (!set->link_fields && !set->data_is_link && !(set->flags & NFT_SET_TIMEOUT) &&
-	    !(set->flags & (NFT_SET_EVAL | NFT_SET_EXPR))) {
+	    !any_has_state(list)) {
 		buf_add(&b->out, first, len);
 	} else {
 		nft_put_string(b, NFTA_SET_ELEM_LIST_TABLE, netlink_str(tb[NFTA_SET_ELEM_LIST_TABLE]));
@@ -347,8 +360,12 @@ int nft_change(struct plan *plan)
 	if (plan->generation_check)
 		d.batch.generation = &plan->live->generation;
 	r = build(&d);
-	if (!r)
+	if (!r) {
 		r = nft_batch_send(&d.batch);
+		plan->touched = !r || r == -ENOBUFS;
+	}
+	if (plan->touched)
+		log_set_state(STATE_UNDOING);
 	if (!r)
 		r = remove_stoppers(&d.batch);
 	nft_batch_release(&d.batch);

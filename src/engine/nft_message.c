@@ -303,9 +303,9 @@ static void copy_value(struct nft_copy *c, enum special special, const struct nl
 
 	put_same(c->out, a);
 	if (special == LINK_VALUE) {
-		for (unsigned i = 0; i < c->nlinks; i++)
-			if (c->links[i] == a && len >= 4)
-				translate_link(c, at, c->links_big_endian[i], false);
+		for (size_t i = 0; i < c->nlinks; i++)
+			if (c->links[i].value == a && len >= 4)
+				translate_link(c, at, c->links[i].big_endian, false);
 	} else if (special == DATA_VALUE) {
 		if (c->set && c->set->data_is_link && len >= 4)
 			translate_link(c, at, false, false);
@@ -485,9 +485,10 @@ static void copy_attributes(struct nft_copy *c, enum context context, const stru
 
 void nft_copy_element(struct nft_copy *c, const struct nlattr *element)
 {
-	c->timed = false;
 	c->interval_end = netlink_u32(child(element, NFTA_SET_ELEM_FLAGS)) &
 			  NFT_SET_ELEM_INTERVAL_END;
+	/* a timeout that is the set's is not dumped, what remains of it is */
+	c->timed = !c->interval_end && child(element, NFTA_SET_ELEM_EXPIRATION);
 	copy_attributes(c, ELEMENT, element, netlink_payload(element), netlink_length(element));
 }
 
@@ -514,7 +515,6 @@ void nft_copy_message(struct nft_copy *c, const struct nlmsghdr *nlh)
 	size_t len;
 	const struct nlattr *first = netlink_first(nlh, &len);
 
-	c->nlinks = 0;
 	c->compat = -1;
 	c->family = nfg->nfgen_family;
 	if (nft_type(nlh) == NFT_MSG_NEWRULE)
@@ -522,4 +522,7 @@ void nft_copy_message(struct nft_copy *c, const struct nlmsghdr *nlh)
 	copy_attributes(c, contexts[nft_type(nlh)], NULL, first, len);
 	if (c->load && c->compat >= 0)
 		put_compat(c);
+	free(c->links);
+	c->links = NULL;
+	c->nlinks = 0;
 }

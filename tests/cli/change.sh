@@ -60,6 +60,42 @@ test_save_names_what_it_cannot_prove_for_an_interface_that_is_gone() {
 	[ -s "$ROOT/etc/iptables.up.rules" ] || fail "the other tables have no text"
 }
 
+test_an_interface_is_found_however_many_a_rule_names() {
+	local rule="" i
+	for i in {10..19}; do
+		make_link "d$i" "1$i"
+		rule+="iif != \"d$i\" "
+	done
+	nft "table ip t { chain c { $rule drop; }; }"
+	fwsnap 0 save
+	lose
+	ip link del d19
+	make_link stranger 119
+	fwsnap 1 restore
+	says "'d19' is not there"
+}
+
+test_a_rule_is_counted_in_its_own_family() {
+	make_link d0 50
+	nft 'table ip t { chain c { accept; accept; }; }; table ip6 t { chain c { accept; iif "d0" accept; }; }'
+	fwsnap 0 save
+	lose
+	ip link del d0
+	fwsnap 1 restore
+	says "rule 2 of chain 'c' in table 'ip6 t'"
+}
+
+test_text_may_name_the_interfaces_that_are_here() {
+	make_link d0 50
+	load_link_rules d0
+	remember saved
+	fwsnap 0 save
+	lose
+	fwsnap 0 restore text
+	are_live saved
+	fwsnap 0 import "$ROOT/etc/nftables.up.rules"
+}
+
 # Tables of others
 
 own_a_table() {
@@ -247,10 +283,54 @@ test_when_the_legacy_part_fails_the_nft_part_is_undone() {
 	nft 'table ip new { chain c { type filter hook output priority 0; }; }'
 	strace -o /dev/null -e trace=setsockopt -e "inject=setsockopt:error=ENOMEM:when=$calls" \
 		"$FWSNAP" --root "$ROOT" restore 2>"$TMP/err" >"$TMP/out" && fail "it succeeded"
-	says "cannot" "the old rules are back"
+	says "cannot" "; what was changed is being undone" "the old rules are back"
+	never "the firewall is unchanged"
 	are_live now
 	fwsnap 0 restore 1
 	no_drift
+}
+
+# The rule that stops meanwhile is taken out by a second transaction.
+test_when_the_second_transaction_fails_the_first_is_undone() {
+	strace -o /dev/null true 2>/dev/null || skip "strace does not work here"
+	export ASAN_OPTIONS=detect_leaks=0
+	load_nft
+	fwsnap 0 save
+	lose
+	nft add table ip now
+	remember now
+	! strace -o /dev/null -e trace=sendmsg -e inject=sendmsg:error=ENOMEM:when=2 \
+		"$FWSNAP" --root "$ROOT" restore 2>"$TMP/err" >"$TMP/out" || fail "it succeeded"
+	says "; what was changed is being undone" "the old rules are back"
+	never "the firewall is unchanged"
+	are_live now
+}
+
+test_errors_without_number_are_told_all_the_same() {
+	{
+		echo 'table ip mine { chain c {'
+		yes accept | head -n 20000
+		echo '}; }'
+	} | nft -f -
+	fwsnap 0 save
+	lose
+	own_a_table
+	fwsnap 1 restore
+	says "'ip mine'" "; the firewall is unchanged"
+	exec 8>&-
+}
+
+test_a_restore_that_cannot_become_current_ends_with_8() {
+	nft add table ip one
+	fwsnap 0 save
+	nft add table ip two
+	fwsnap 0 save
+	mount --bind "$ROOT/var/lib/fwsnap" "$ROOT/var/lib/fwsnap"
+	mount -o remount,bind,ro "$ROOT/var/lib/fwsnap"
+	fwsnap 8 restore 1
+	says "; the new rules are in force"
+	nft list table ip one
+	! nft list table ip two 2>/dev/null || fail "the rest is still there"
 }
 
 # Sets
@@ -268,6 +348,27 @@ test_a_ctrl_c_in_the_middle_waits_for_the_end_of_the_change() {
 		"$FWSNAP" --root "$ROOT" restore 2>/dev/null || [ $? = 130 ] || fail "it ended badly"
 	grep -q SIGINT "$TMP/calls" || fail "no signal came"
 	are_live saved
+}
+
+test_an_element_with_the_timeout_of_its_set_is_no_drift() {
+	nft 'table ip t { set s { type ipv4_addr; timeout 1h; elements = { 192.0.2.1 }; }; }'
+	fwsnap 0 save
+	nft delete element ip t s '{ 192.0.2.1 }'
+	no_drift
+}
+
+test_a_quota_of_an_element_that_is_used_up_comes_back() {
+	nft 'table ip t {
+		set s { type ipv4_addr; quota 10 bytes; elements = { 127.0.0.1 }; }
+		chain c { type filter hook input priority 0; ip saddr @s accept; }
+	}' || skip "nft knows no quota of an element"
+	echo "more than ten bytes" >/dev/udp/127.0.0.1/9
+	nft list ruleset | grep -q "used 10 bytes" || skip "the quota is not used up"
+	fwsnap 8 save
+	lose
+	fwsnap 0 restore
+	nft list ruleset | grep -q 127.0.0.1
+	no_drift
 }
 
 test_ipset_members_are_exactly_those_that_were_saved() {

@@ -215,6 +215,9 @@ test_verify_tells_which_snapshot_is_damaged() {
 	fwsnap 7 verify
 	says "2.tar.gz"
 	prints "snapshot 1 is whole" "snapshot 3 is whole"
+	dd if=/dev/zero of="$ROOT/var/lib/fwsnap/snapshots/2.tar.gz" bs=1 seek=20 count=40 conv=notrunc
+	fwsnap 7 --json list
+	json '[.snapshots[].id] == [3, 1]'
 	fwsnap 0 verify 1 3
 	fwsnap 0 restore 1
 	no_drift

@@ -179,7 +179,10 @@ static void alter_messages(struct trial *t)
 		last = nlh;
 	}
 	assert_int_equal(kinds, counting);
-	assert_missed(t, offset_of(t, last), last->nlmsg_len);
+	if (last)
+		assert_missed(t, offset_of(t, last), last->nlmsg_len);
+	else
+		fail_msg("there is no record");
 }
 
 #ifdef HAVE_LEGACY
