@@ -7,7 +7,7 @@
 
 static void buf_die(void)
 {
-	static const char text[] = "fwsnap: out of memory; the firewall is unchanged\n";
+	static const char text[] = "fwsnap: out of memory; 'fwsnap status' tells what the firewall is\n";
 
 	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
 		_exit(1);

@@ -2,9 +2,8 @@
 /*
  * buf - a growing byte buffer, string helpers and allocation that does not fail
  *
- * Running out of memory ends the process with exit status 1 and a message
- * (buf_die). Nothing in fwsnap allocates between the first message of a
- * change and its commit, so the firewall is as it was.
+ * Running out of memory ends the process with exit status 1 and a message (buf_die). What is
+ * sent to the kernel is put together before it is sent, so no single engine is left with half a change.
  */
 #ifndef FWSNAP_BUF_H
 #define FWSNAP_BUF_H

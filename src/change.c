@@ -7,11 +7,6 @@
 #include <signal.h>
 #include <string.h>
 
-static const struct table *counterpart(const struct ruleset *rs, const struct table *t)
-{
-	return ruleset_find(rs, t->engine, t->family, t->name);
-}
-
 static void add_step(struct plan *p, enum action action, const struct table *old,
 		     const struct table *new, struct ruleset *names, size_t place)
 {
@@ -64,7 +59,7 @@ static bool add_line(struct plan *p, const char *line)
 		const struct table *t = &p->target->tables[i];
 
 		if (t->engine == ENGINE_NFT && line_names(line, t) && !touches(p, i)) {
-			const struct table *old = counterpart(p->live, t);
+			const struct table *old = ruleset_counterpart(p->live, t);
 
 			add_step(p, ACTION_REPLACE, old, old, p->live, i);
 			added = true;
@@ -109,11 +104,11 @@ static struct plan plan_for(enum engine_id engine, struct ruleset *live, struct 
 	for (size_t i = 0; i < live->ntables; i++) {
 		const struct table *old = &live->tables[i];
 
-		if (old->engine == engine && !old->empty && !counterpart(target, old))
+		if (old->engine == engine && !old->empty && !ruleset_counterpart(target, old))
 			add_step(&p, ACTION_REMOVE, old, NULL, NULL, i);
 	}
 	for (size_t i = 0; i < target->ntables; i++) {
-		const struct table *new = &target->tables[i], *old = counterpart(live, new);
+		const struct table *new = &target->tables[i], *old = ruleset_counterpart(live, new);
 
 		if (new->engine == engine && !table_equal(old, new))
 			add_step(&p, old ? ACTION_REPLACE : ACTION_ADD, old, new, target, i);

@@ -162,8 +162,8 @@ static int make_current(struct restoring *s)
 
 /*
  * Outcomes: done or nothing to do (0): live is the target, verified, and the target is
- * current; done, but it could not be made current (8); refused (1): live is as it was; undone (5): a part failed and the old rules are back,
- * verified; lost (6): they are not wholly back.
+ * current; done, but it could not be made current (8); refused (1): live is as it was; undone
+ * (5): a part failed and the old rules are back, verified; lost (6): they are not wholly back.
  */
 static int finish(struct restoring *s, enum change_result result)
 {

@@ -51,24 +51,6 @@ static void put_number(json_t *j, const char *key, uint64_t n)
 	json_object_set_new(j, key, json_integer((json_int_t)n));
 }
 
-static struct table_counts count(const struct ruleset *rs, unsigned *tables)
-{
-	struct table_counts sum = {0};
-
-	*tables = 0;
-	for (size_t i = 0; i < rs->ntables; i++) {
-		const struct table_counts *n = &rs->tables[i].counts;
-
-		*tables += !rs->tables[i].empty;
-		sum.chains += n->chains;
-		sum.rules += n->rules;
-		sum.sets += n->sets;
-		sum.elements += n->elements;
-		sum.objects += n->objects;
-	}
-	return sum;
-}
-
 static void put_counts(json_t *j, const struct table_counts *n)
 {
 	put_number(j, "chains", n->chains);
@@ -83,7 +65,7 @@ static json_t *ruleset_json(const struct ruleset *rs)
 	json_t *j = json_object();
 	char hex[DIGEST_HEX];
 	unsigned tables;
-	struct table_counts sum = count(rs, &tables);
+	struct table_counts sum = ruleset_counts(rs, &tables);
 
 	put_number(j, "tables", tables);
 	put_counts(j, &sum);
@@ -111,7 +93,7 @@ static json_t *snapshot_json(struct context *c, const struct manifest *m, unsign
 	json_t *j = json_object();
 	struct stat st;
 	unsigned tables;
-	struct table_counts sum = count(&m->rs, &tables);
+	struct table_counts sum = ruleset_counts(&m->rs, &tables);
 
 	put_number(j, "id", m->id);
 	put_number(j, "created", (uint64_t)m->created);
@@ -134,7 +116,7 @@ static void print_row(const struct manifest *m, unsigned current)
 {
 	cleanup_buf struct buf tags = BUF_INIT;
 	unsigned tables;
-	struct table_counts sum = count(&m->rs, &tables);
+	struct table_counts sum = ruleset_counts(&m->rs, &tables);
 
 	for (size_t i = 0; i < m->tags.n; i++)
 		buf_printf(&tags, "%s%s", i ? "," : "", m->tags.s[i]);
@@ -431,7 +413,7 @@ static json_t *status_json(const struct look *l)
 static void print_status(const struct look *l)
 {
 	unsigned tables;
-	struct table_counts sum = count(&l->live, &tables);
+	struct table_counts sum = ruleset_counts(&l->live, &tables);
 
 	printf("live     %u table%s, %u chain%s, %u rule%s, %u set%s, %u element%s\n", tables,
 	       plural(tables), sum.chains, plural(sum.chains), sum.rules, plural(sum.rules), sum.sets,
@@ -441,7 +423,9 @@ static void print_status(const struct look *l)
 		       l->current.message ? ": " : "", l->current.message ? l->current.message : "");
 	else
 		printf("saved    nothing yet\n");
-	printf("drift    %s\n", !l->drift ? "none" : l->current.id ? "the live rules are not the saved ones:" : "the live rules are not saved");
+	printf("drift    %s\n", !l->drift	? "none"
+				: l->current.id ? "the live rules are not the saved ones:"
+						: "the live rules are not saved");
 	for (const char *p = buf_str((struct buf *)&l->differences); *p; p += strcspn(p, "\n") + 1)
 		printf("         %.*s\n", (int)strcspn(p, "\n"), p);
 	for (int kind = 0; kind < TEXT_KINDS; kind++) {

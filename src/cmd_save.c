@@ -188,14 +188,10 @@ static void fill_manifest(struct saving *s)
 /* Whether the version in force had the table in this text. */
 static bool was_carried(const struct saving *s, const struct table *t, enum text_kind kind)
 {
-	for (size_t i = 0; i < s->current.rs.ntables && s->current.proofs; i++) {
-		const struct table *old = &s->current.rs.tables[i];
+	const struct table *old = ruleset_counterpart(&s->current.rs, t);
 
-		if (old->engine == t->engine && old->family == t->family &&
-		    !strcmp(old->name, t->name))
-			return s->current.proofs[i] == text_formats[kind].proof;
-	}
-	return false;
+	return old && s->current.proofs &&
+	       s->current.proofs[old - s->current.rs.tables] == text_formats[kind].proof;
 }
 
 static bool text_exists(const struct saving *s, enum text_kind kind)
@@ -273,22 +269,11 @@ static int report_partial(const struct saving *s)
 	return status;
 }
 
-static void count(const struct ruleset *rs, struct table_counts *sum, unsigned *tables)
-{
-	*tables = 0;
-	for (size_t i = 0; i < rs->ntables; i++) {
-		*tables += !rs->tables[i].empty;
-		sum->rules += rs->tables[i].counts.rules;
-		sum->elements += rs->tables[i].counts.elements;
-	}
-}
-
 static void report_saved(const struct saving *s, unsigned id)
 {
-	struct table_counts sum = {0};
 	unsigned tables;
+	struct table_counts sum = ruleset_counts(&s->rs, &tables);
 
-	count(&s->rs, &sum, &tables);
 	log_note("saved snapshot %u: %u table%s, %u rule%s, %u set element%s", id, tables,
 		 plural(tables), sum.rules, plural(sum.rules), sum.elements, plural(sum.elements));
 }

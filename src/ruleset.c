@@ -222,9 +222,27 @@ bool table_equal(const struct table *a, const struct table *b)
 	       digest_equal(a->fixed, b->fixed);
 }
 
-static const struct table *counterpart(const struct ruleset *rs, const struct table *t)
+struct table *ruleset_counterpart(const struct ruleset *rs, const struct table *t)
 {
 	return ruleset_find(rs, t->engine, t->family, t->name);
+}
+
+struct table_counts ruleset_counts(const struct ruleset *rs, unsigned *tables)
+{
+	struct table_counts sum = {0};
+
+	*tables = 0;
+	for (size_t i = 0; i < rs->ntables; i++) {
+		const struct table_counts *n = &rs->tables[i].counts;
+
+		*tables += !rs->tables[i].empty;
+		sum.chains += n->chains;
+		sum.rules += n->rules;
+		sum.sets += n->sets;
+		sum.elements += n->elements;
+		sum.objects += n->objects;
+	}
+	return sum;
 }
 
 static bool order_equal(const struct ruleset *a, const struct ruleset *b)
@@ -260,7 +278,7 @@ struct digest ruleset_digest(const struct ruleset *rs)
 void ruleset_differences(const struct ruleset *want, const struct ruleset *have, struct buf *out)
 {
 	for (size_t i = 0; i < want->ntables; i++) {
-		const struct table *w = &want->tables[i], *h = counterpart(have, w);
+		const struct table *w = &want->tables[i], *h = ruleset_counterpart(have, w);
 		cleanup_free char *label = table_label(w);
 
 		if (!table_equal(w, h))
@@ -273,7 +291,7 @@ void ruleset_differences(const struct ruleset *want, const struct ruleset *have,
 		const struct table *h = &have->tables[i];
 		cleanup_free char *label = table_label(h);
 
-		if (!h->empty && !counterpart(want, h))
+		if (!h->empty && !ruleset_counterpart(want, h))
 			buf_printf(out, "%s is new\n", label);
 	}
 	if (!out->len && !order_equal(want, have))

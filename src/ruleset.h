@@ -105,6 +105,11 @@ struct table *ruleset_add(struct ruleset *rs, enum engine_id engine, uint8_t fam
 struct table *ruleset_find(const struct ruleset *rs, enum engine_id engine, uint8_t family,
 			   const char *name);
 
+/* The table of rs with the identity of t, or NULL. */
+struct table *ruleset_counterpart(const struct ruleset *rs, const struct table *t);
+/* The sums over all tables, and how many are not empty. */
+struct table_counts ruleset_counts(const struct ruleset *rs, unsigned *tables);
+
 /* Notes an interface by index (looked up in the caller's namespace unless known). */
 void ruleset_note_link(struct ruleset *rs, uint32_t index);
 /* Notes an interface by name. */

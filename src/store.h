@@ -77,7 +77,6 @@ struct snapshot_new {
 };
 
 /* Sets manifest.created to now, format to that of this version. */
-
 must_check int snapshot_new_open(struct snapshot_new *n, struct store *s);
 /*
  * A capture_sink (arg: struct snapshot_new): adds the part "exact/NNNN.ENGINE", NNNN from 0001
@@ -103,7 +102,8 @@ struct store_text {
  *   the intent file (intent.h) names what will be done; snapshot and texts are written as
  *     temporaries and fsynced; the snapshot gets its name; `current` flips (the commit point);
  *     the texts are renamed or removed; the intent is removed.
- * A text that is there already, byte for byte, is not written again. With current == false (automatic snapshots, import) only the snapshot is stored, no text, `current` stays.
+ * A text that is there already, byte for byte, is not written again. With current == false
+ * (automatic snapshots, import) only the snapshot is stored, no text, `current` stays.
  * On error nothing has changed. In both cases n is released; n->manifest.id is set on success.
  */
 must_check int store_commit(struct snapshot_new *n, const struct store_text *texts, size_t ntexts,
@@ -134,7 +134,10 @@ must_check int store_text_untouched(struct store *s, const struct manifest *m, c
 must_check int store_tag_check(struct store *s, unsigned id, const char *tag);
 /* Adds or removes tags: the manifest is rewritten, the rest copied byte for byte. */
 must_check int store_tag(struct store *s, unsigned id, const char *tag);
-/* -ENOENT (logged) if no snapshot has it. A tag that another snapshot has is refused by store_tag (-EEXIST, logged). */
+/*
+ * -ENOENT (logged) if no snapshot has it. A tag that another snapshot has is refused by
+ * store_tag (-EEXIST, logged).
+ */
 must_check int store_untag(struct store *s, const char *tag);
 /* Whether a string may be a tag: [A-Za-z][A-Za-z0-9._-]*, at most 64, not live, text, pending. */
 bool store_tag_valid(const char *tag);

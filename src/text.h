@@ -34,7 +34,7 @@ struct texts {
 	bool attempted[TEXT_KINDS]; /* tables were meant for it (content may be empty: none was proved) */
 	/* one for each table of the ruleset; PROOF_EXACT: no text; PROOF_NONE: it is empty */
 	enum proof *proofs;
-	char **reasons;       /* why, where PROOF_EXACT ("iptables-save drops part of a rule", "nft: line 3: ..."); else NULL */
+	char **reasons;       /* why, where PROOF_EXACT ("nft: line 3: ..."); else NULL */
 	size_t n;
 	struct strlist missing; /* programs that are not installed: "iptables-nft-save (package iptables)" */
 };

@@ -40,7 +40,7 @@ static int open_netlink(struct ipset_kernel *k)
 	if (r < 0)
 		return log_errno(r, "cannot open a netlink socket");
 	setsockopt(k->netlink.fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
-	k->message = mem_alloc(IPSET_RECORD_LIMIT + MNL_NLMSG_HDRLEN + 256);
+	k->message = mem_zalloc(IPSET_RECORD_LIMIT + MNL_NLMSG_HDRLEN + 256);
 	return 0;
 }
 

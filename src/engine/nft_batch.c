@@ -126,7 +126,6 @@ static char *describe(const struct nft_batch *b, const struct nlmsghdr *nlh)
 	}
 }
 
-
 char *nft_message_label(const struct nft_batch *b, size_t at)
 {
 	return describe(b, message_at(b, at));
