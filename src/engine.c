@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine.h"
 
+#include "engine/netlink.h"
 #include "log.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 const struct engine *const engines[ENGINE_COUNT] = {
 	[ENGINE_IPSET] = &engine_ipset,
@@ -37,6 +39,22 @@ int capture_discard(void *arg, const struct table *t, const void *records, size_
 	return 0;
 }
 
+/* Nothing there is no empty ruleset: saved as one, it would do away with what was saved before. */
+static bool no_filter(void)
+{
+	struct netlink n;
+	int r;
+
+	/* what is not loaded may be loaded when it is needed */
+	if (!netlink_kernel_has("nfnetlink"))
+		return false;
+	r = netlink_open(&n);
+	if (!r)
+		netlink_close(&n);
+	return r == -EPROTONOSUPPORT && access("/proc/self/net/ip_tables_names", F_OK) &&
+	       access("/proc/self/net/ip6_tables_names", F_OK);
+}
+
 static int capture_once(struct ruleset *rs, const struct capture *c)
 {
 	int r = netns_identify(&rs->where);
@@ -46,6 +64,10 @@ static int capture_once(struct ruleset *rs, const struct capture *c)
 	for (size_t i = 0; i < ENGINE_COUNT && !r; i++)
 		if (engines[i])
 			r = engines[i]->capture(rs, c);
+	if (!r && !rs->ntables && no_filter()) {
+		log_error("this kernel has no packet filter: neither nf_tables nor iptables");
+		r = -EPROTONOSUPPORT;
+	}
 	if (!r)
 		ruleset_finish(rs);
 	return r;

@@ -6,6 +6,24 @@
 
 # Usage
 
+# As a kernel without any of it answers: no such option, no such protocol, no such file.
+test_a_kernel_without_a_packet_filter_is_told_and_nothing_is_saved() {
+	strace -o /dev/null true 2>/dev/null || skip "strace does not work here"
+	local boot
+	export ASAN_OPTIONS=detect_leaks=0 # it would trace, too
+	boot=$(cat /proc/sys/kernel/random/boot_id)
+	mount -t tmpfs none /proc
+	mkdir -p /proc/sys/kernel/random /proc/self/ns
+	echo "$boot" >/proc/sys/kernel/random/boot_id
+	touch /proc/self/ns/net
+	! strace -o /dev/null -e inject=getsockopt:error=ENOPROTOOPT \
+		-e inject=socket:error=EPROTONOSUPPORT:when=3+ \
+		"$FWSNAP" --root "$ROOT" save 2>"$TMP/err" >"$TMP/out" || fail "it saved"
+	umount /proc
+	says "this kernel has no packet filter" "; the firewall is unchanged"
+	[ -z "$(ls "$ROOT/var/lib/fwsnap/snapshots")" ] || fail "something was saved"
+}
+
 test_wrong_usage_ends_with_2_and_does_nothing() {
 	local line
 	load_nft
