@@ -152,7 +152,7 @@ static int execute(struct ruleset *live, struct ruleset *target, unsigned lock_w
 		plans[e].generation_check = check && (e != ENGINE_NFT || live->generation);
 		plans[e].lock_wait = lock_wait;
 		if (plans[e].nsteps && !engines[e] && !r) {
-			log_error("this fwsnap was built without %s", "legacy iptables");
+			log_error("this fwsnap was built without legacy iptables");
 			r = -EOPNOTSUPP;
 		}
 	}
@@ -260,6 +260,11 @@ static bool has_tables(const struct ruleset *rs, enum engine_id engine)
 	return false;
 }
 
+static bool needs_lock(enum engine_id e, const struct ruleset *live, const struct ruleset *target)
+{
+	return engines[e] && engines[e]->lock && (has_tables(live, e) || has_tables(target, e));
+}
+
 /* Ctrl-C, a hang-up or a stop in the middle would leave half a change: they wait for its end. */
 static void hold_signals(sigset_t *before)
 {
@@ -285,13 +290,12 @@ enum change_result change_run(struct ruleset *live, struct ruleset *target, unsi
 
 	hold_signals(&before);
 	for (e = 0; e < ENGINE_COUNT; e++)
-		if (engines[e] && engines[e]->lock &&
-		    (has_tables(live, e) || has_tables(target, e)) && engines[e]->lock(lock_wait))
+		if (needs_lock(e, live, target) && engines[e]->lock(lock_wait))
 			break;
 	if (e == ENGINE_COUNT)
 		result = run_locked(live, target, lock_wait);
 	while (e-- > 0)
-		if (engines[e] && engines[e]->lock && (has_tables(live, e) || has_tables(target, e)))
+		if (needs_lock(e, live, target))
 			engines[e]->unlock();
 	if (result != CHANGE_LOST)
 		log_set_state(state);

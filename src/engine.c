@@ -94,19 +94,11 @@ int engines_capture(struct ruleset *rs, const struct capture *c)
 	return r;
 }
 
-static int digest_table(struct ruleset *rs, struct table *t)
-{
-	t->fixed = t->dynamic = t->members = (struct digest){0, 0};
-	t->counts = (struct table_counts){0};
-	strlist_release(&t->chains);
-	return engines[t->engine]->digest(rs, t);
-}
-
 int engines_digest(struct ruleset *rs, const char *name)
 {
 	for (size_t i = 0; i < rs->ntables; i++) {
 		struct table *t = &rs->tables[i];
-		int r = engines[t->engine] ? digest_table(rs, t) : 0;
+		int r = engines[t->engine] ? engines[t->engine]->digest(rs, t) : 0;
 
 		if (r < 0) {
 			cleanup_free char *label = table_label(t);
