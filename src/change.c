@@ -302,3 +302,19 @@ enum change_result change_run(struct ruleset *live, struct ruleset *target, unsi
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return result;
 }
+
+enum change_result change_undo(struct ruleset *before, struct ruleset *after, unsigned lock_wait,
+			       struct strlist *conflicts)
+{
+	const struct capture c = {.lock_wait = lock_wait};
+	enum change_result result = CHANGE_STALE;
+
+	(void)after, (void)conflicts;
+	for (unsigned i = 0; i < CAPTURE_TRIES && result == CHANGE_STALE; i++) {
+		struct ruleset now = {0};
+
+		result = engines_capture(&now, &c) ? CHANGE_LOST : change_run(&now, before, lock_wait);
+		ruleset_release(&now);
+	}
+	return result == CHANGE_STALE ? CHANGE_LOST : result;
+}

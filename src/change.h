@@ -28,6 +28,15 @@ enum change_result {
  */
 enum change_result change_run(struct ruleset *live, struct ruleset *target, unsigned lock_wait);
 
+/*
+ * Takes back what changed between `before` and `after` (both with records), three-way: what is still as `after` has it goes back,
+ * what they have in common stays as it is now, what others changed too goes back all the same and
+ * is named in conflicts (may be NULL). after NULL: everything goes back. CHANGE_DONE (verified), CHANGE_NOTHING, or what
+ * change_run returns when it fails; never CHANGE_STALE.
+ */
+enum change_result change_undo(struct ruleset *before, struct ruleset *after, unsigned lock_wait,
+			       struct strlist *conflicts);
+
 /* One line for each table that would be added, replaced or removed, appended to out. */
 void change_describe(const struct ruleset *live, const struct ruleset *target, struct buf *out);
 

@@ -13,6 +13,7 @@
 #ifndef FWSNAP_ENGINE_H
 #define FWSNAP_ENGINE_H
 
+#include "item.h"
 #include "ruleset.h"
 
 /*
@@ -58,6 +59,13 @@ struct plan {
 	bool touched; /* set by an engine whose change failed but may be in force all the same */
 };
 
+/* An item and where it is from. */
+struct piece {
+	struct ruleset *from;
+	const struct table *table;
+	const struct item *item;
+};
+
 struct engine {
 	const char *name;
 	/*
@@ -91,6 +99,18 @@ struct engine {
 	 * -EBADMSG if they are not well-formed, and never reads beyond them.
 	 */
 	int (*digest)(struct ruleset *rs, struct table *t);
+	/*
+	 * Takes a table of rs, with records, apart; the items' names live as long as the records. 0 or
+	 * -EBADMSG (not logged).
+	 */
+	int (*items)(struct ruleset *rs, const struct table *t, struct items *out);
+	/*
+	 * Puts records and digests of t, a table of rs as ruleset_add made it, together from pieces of tables of
+	 * the same identity, in the order of enum item_kind. What a rule brings along (anonymous sets, a bound
+	 * chain) comes with it; the numbers of `from` become those of rs by name, what is
+	 * new there is noted. 0; -EXDEV (not logged): a number stands for two names.
+	 */
+	int (*compose)(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
 };
 
 extern const struct engine engine_ipset, engine_nft;

@@ -109,6 +109,18 @@ struct store_text {
 must_check int store_commit(struct snapshot_new *n, const struct store_text *texts, size_t ntexts,
 			    bool current);
 /*
+ * A save that waits for its confirmation (one at most). store_prepare does all of store_commit (current
+ * == true) that can fail: snapshot, texts and the link `current` become complete, fsynced temporaries, which
+ * DIR/pending (intent.h) names; nobody sees any of it but as REF "pending". *id is what it
+ * will have. store_confirm only renames, finished by store_recover if cut off; store_abandon removes.
+ */
+must_check int store_prepare(struct snapshot_new *n, const struct store_text *texts, size_t ntexts,
+			     unsigned *id);
+/* The id of the save that waits; 0: none. */
+must_check int store_pending(struct store *s, unsigned *id);
+must_check int store_confirm(struct store *s);
+must_check int store_abandon(struct store *s);
+/*
  * Makes a version that is there the one in force and puts its texts in place, as one transaction
  * like store_commit. A text that was edited by hand, or not written by fwsnap, stays as it is and
  * is named (log_note). On error nothing has changed. Nothing is done if it is in force already.

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * guard - a change that is not yet confirmed, and the process that brings the old rules back
+ *
+ * The record is the folder ROOT/run/fwsnap/pending, made for the network namespace that it names:
+ *   record       what is going on, "key: value" lines: id, boot, cookie, what, user, from, terminal, began, within, deadline
+ *                (CLOCK_BOOTTIME), caller and guard (pid and start time), watched files
+ *   before, after   the way back: both rulesets, as snapshots (after: once it is known)
+ *   STATE        an empty file whose name is the state; a step is one rename of it, so of two that want to take
+ *                the same step exactly one wins
+ *
+ * States and who takes the step:
+ *   armed      the guard stands, the change is under way; the caller's end undoes it
+ *   swapped    the new rules are in force, the deadline runs
+ *   confirming whoever holds the lock keeps it (store_confirm), then: confirmed, or back to swapped
+ *   undoing    whoever holds the lock undoes it, then: undone, or lost
+ *   confirmed, undone, lost   done; the record stays for status until the next change
+ * A step that was begun by a process that died is finished by the guard, without one by the next command (guard_recover).
+ *
+ * The guard outlives its caller: where systemd runs, a transient unit of its own (restarted if killed); elsewhere a process with a
+ * session of its own, out of the caller's cgroup where possible, and another that starts it again if it is killed. It
+ * is armed (memory locked, oom_score_adj -1000, namespace and sockets open) before guard_arm returns, and executes no program to undo.
+ */
+#ifndef FWSNAP_GUARD_H
+#define FWSNAP_GUARD_H
+
+#include "change.h"
+#include "config.h"
+#include "store.h"
+
+enum guard_state {
+	GUARD_IDLE, /* there is no record */
+	GUARD_ARMED,
+	GUARD_SWAPPED,
+	GUARD_CONFIRMING,
+	GUARD_UNDOING,
+	GUARD_CONFIRMED,
+	GUARD_UNDONE,
+	GUARD_LOST,
+};
+
+struct pending {
+	enum guard_state state;
+	char *id;          /* opaque, to name it to confirm */
+	char *what;        /* "apply /etc/iptables.test.rules" */
+	char *user, *from; /* who began it (as in a manifest) */
+	int64_t began;     /* seconds since 1970 */
+	unsigned within;   /* seconds */
+	int64_t deadline;  /* CLOCK_BOOTTIME, nanoseconds; 0: not yet swapped */
+	struct strlist touched; /* files under /etc that changed with it and are not undone */
+	struct strlist conflicts; /* what others had changed too, once it is undone */
+	bool guarded;      /* a guard stands */
+};
+void pending_release(struct pending *p);
+/* Seconds that are left until the deadline, at least 0. */
+unsigned pending_left(const struct pending *p);
+/* Whether it is still open: armed, swapped, confirming, undoing. */
+bool pending_open(const struct pending *p);
+
+/* What the guard works on; all borrowed. */
+struct guard {
+	const char *root;       /* of --root; "" */
+	struct store *store;    /* NULL: nothing to confirm or abandon there */
+	unsigned lock_wait;
+};
+
+/* The record of the caller's namespace; state GUARD_IDLE if there is none (or it is another namespace's). */
+must_check int guard_pending(const struct guard *g, struct pending *p);
+
+/*
+ * Writes the record with the way back (fsynced) and starts the guard: from here on the old rules come back by themselves. story: id
+ * is made and set here; what, user, from, within, touched are the caller's. after NULL: not yet known (run --live).
+ * 0; -EBUSY: another change is pending (logged); other -errno (logged, nothing is left behind).
+ */
+must_check int guard_arm(const struct guard *g, struct pending *story, struct ruleset *before,
+			 struct ruleset *after);
+/* The change is in force and verified: the deadline runs from now. after: if guard_arm was not told. */
+must_check int guard_swapped(const struct guard *g, struct pending *p, struct ruleset *after);
+/* The change came to nothing, the old rules are in force: the record and the guard go. */
+void guard_disarm(const struct guard *g);
+/*
+ * Whoever holds the lock: keeps the pending change. 0; -ETIME: the undo was quicker (logged); -ENOENT: nothing pending (logged), or not this
+ * id; other -errno: the store cannot be written, it stays pending (logged).
+ */
+must_check int guard_confirm(const struct guard *g, const char *id);
+/*
+ * Whoever holds the lock: undoes the pending change now. GUARD_UNDONE, GUARD_LOST, GUARD_CONFIRMED (confirm was quicker), GUARD_IDLE.
+ */
+enum guard_state guard_undo(const struct guard *g, struct strlist *conflicts);
+/*
+ * Finishes what a process that died left behind, undoes what nobody guards any more, drops records and prepared saves of another
+ * boot. Every command that holds the lock begins with it. 1: something was finished (noted), 0, -errno.
+ */
+must_check int guard_recover(const struct guard *g);
+
+#endif
