@@ -133,13 +133,21 @@ struct comparing {
 	size_t nfound;
 };
 
-static void found(struct comparing *c, const struct entry *old, const struct entry *new, size_t place)
+static void found(struct comparing *c, struct item_change change, size_t order)
 {
 	struct ranked *r = array_grow(&c->found, &c->nfound, sizeof(*r));
 
-	r->change = (struct item_change){old ? old->item : NULL, new ? new->item : NULL, place};
-	r->group = c->group;
-	r->order = (new ? new : old)->index;
+	*r = (struct ranked){change, c->group, order};
+}
+
+static void added(struct comparing *c, const struct entry *new, size_t place)
+{
+	found(c, (struct item_change){NULL, new->item, place}, new->index);
+}
+
+static void removed(struct comparing *c, const struct entry *old, size_t place)
+{
+	found(c, (struct item_change){old->item, NULL, place}, old->index);
 }
 
 static void compare_rules(struct comparing *c, const struct side *old, const struct side *new)
@@ -154,15 +162,15 @@ static void compare_rules(struct comparing *c, const struct side *old, const str
 	items_align(digests, old->n, digests + old->n, new->n, keep);
 	for (size_t i = 0; i < old->n; i++) {
 		if (keep[i] == SIZE_MAX) {
-			found(c, &old->e[i], NULL, i);
+			removed(c, &old->e[i], i);
 			continue;
 		}
 		for (; next < keep[i]; next++)
-			found(c, NULL, &new->e[next], i);
+			added(c, &new->e[next], i);
 		next++;
 	}
 	for (; next < new->n; next++)
-		found(c, NULL, &new->e[next], old->n);
+		added(c, &new->e[next], old->n);
 	free(keep);
 	free(digests);
 }
@@ -177,12 +185,12 @@ static void compare_others(struct comparing *c, const struct side *old, const st
 		int order = !a ? 1 : !b ? -1 : compare_identity(a->item, b->item);
 
 		if (order < 0 && !a->item->silent)
-			found(c, a, NULL, 0);
+			removed(c, a, 0);
 		else if (order > 0 && !b->item->silent)
-			found(c, NULL, b, 0);
+			added(c, b, 0);
 		else if (!order && !digest_equal(a->item->digest, b->item->digest) &&
 			 !(a->item->kind == ITEM_ELEMENT && a->item->silent && b->item->silent))
-			found(c, a, b, 0);
+			found(c, (struct item_change){a->item, b->item, 0}, b->index);
 		i += order <= 0;
 		j += order >= 0;
 	}
