@@ -37,7 +37,4 @@ enum change_result change_run(struct ruleset *live, struct ruleset *target, unsi
 enum change_result change_undo(struct ruleset *before, struct ruleset *after, unsigned lock_wait,
 			       struct strlist *conflicts);
 
-/* One line for each table that would be added, replaced or removed, appended to out. */
-void change_describe(const struct ruleset *live, const struct ruleset *target, struct buf *out);
-
 #endif
