@@ -108,7 +108,8 @@ struct engine {
 	 * Puts records and digests of t, a table of rs as ruleset_add made it, together from pieces of tables of
 	 * the same identity, in the order of enum item_kind. What a rule brings along (anonymous sets, a bound
 	 * chain) comes with it; the numbers of `from` become those of rs by name, what is
-	 * new there is noted. 0; -EXDEV (not logged): a number stands for two names.
+	 * new there is noted. 0; not logged: -EXDEV: a number stands for two names; -ENOENT: a piece refers to
+	 * a chain that is not among them.
 	 */
 	int (*compose)(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
 };
