@@ -197,6 +197,42 @@ uint16_t ruleset_adopt_set(struct ruleset *rs, const struct set_ref *other)
 	return index;
 }
 
+uint32_t ruleset_move_link(struct ruleset *rs, const struct ruleset *from, uint32_t index)
+{
+	const struct link_ref *there = ruleset_link(from, index), *same = ruleset_link(rs, index);
+	const char *name = there ? there->name : "";
+	struct link_ref *l = *name ? link_named(rs, name) : NULL;
+
+	if (l && l->index)
+		return l->index;
+	if (same)
+		return strcmp(same->name, name) ? 0 : index;
+	if (!l)
+		l = array_grow(&rs->links, &rs->nlinks, sizeof(*l));
+	l->index = index;
+	strcpy(l->name, name);
+	return index;
+}
+
+uint16_t ruleset_move_set(struct ruleset *rs, const struct ruleset *from, uint16_t index)
+{
+	const struct set_ref *there = ruleset_set(from, index);
+	struct set_ref *s;
+
+	if (!there)
+		return ruleset_set(rs, index) ? SET_REF_NONE : index;
+	s = ruleset_set_named(rs, there->name);
+	if (s)
+		return s->index;
+	if (ruleset_set(rs, index))
+		return SET_REF_NONE;
+	s = array_grow(&rs->sets, &rs->nsets, sizeof(*s));
+	*s = *there;
+	s->written = false;
+	s->now = SET_REF_NONE;
+	return index;
+}
+
 void ruleset_resolve(struct ruleset *rs)
 {
 	struct netns_id here;

@@ -125,6 +125,13 @@ struct set_ref *ruleset_set_named(const struct ruleset *rs, const char *name);
 uint16_t ruleset_adopt_set(struct ruleset *rs, const struct set_ref *other);
 
 /*
+ * The number in rs of what `index` is in `from`, by name; what is new there is noted with the number
+ * that it has in `from`. 0, SET_REF_NONE: rs has that number for another name.
+ */
+uint32_t ruleset_move_link(struct ruleset *rs, const struct ruleset *from, uint32_t index);
+uint16_t ruleset_move_set(struct ruleset *rs, const struct ruleset *from, uint16_t index);
+
+/*
  * Sets links[].now for the caller's namespace: the index that the name has, 0 where it is
  * gone (only a rule that needs it makes this an error). An index that had no name at
  * capture stays what it is in the boot and namespace of the capture.
