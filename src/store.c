@@ -101,6 +101,11 @@ int store_ids(struct store *s, unsigned **ids, size_t *n)
 	return 0;
 }
 
+char *store_link_target(unsigned id)
+{
+	return str_printf("snapshots/%u" SUFFIX, id);
+}
+
 char *store_path(const struct store *s, unsigned id)
 {
 	return str_printf("%s/snapshots/%u" SUFFIX, s->dir, id);
@@ -128,7 +133,7 @@ int store_current(struct store *s, unsigned *id)
 int store_set_current(struct store *s, unsigned id)
 {
 	cleanup_free char *path = below(s, "current");
-	cleanup_free char *target = str_printf("snapshots/%u" SUFFIX, id);
+	cleanup_free char *target = store_link_target(id);
 	cleanup_free char *snapshot = store_path(s, id);
 	int r = access(snapshot, F_OK) < 0 ? -errno : file_replace_link(path, target);
 
@@ -156,6 +161,12 @@ static int open_id(struct store *s, unsigned id, struct snapshot *snap, struct m
 
 	*snap = (struct snapshot){0};
 	*fd = file_open(path);
+	if (*fd == -ENOENT) {
+		cleanup_free char *pending = store_pending_path(s, id);
+
+		if (pending)
+			*fd = file_open(pending);
+	}
 	if (*fd < 0)
 		return *fd;
 	r = snapshot_open(snap, *fd, m);
@@ -329,6 +340,8 @@ int store_resolve(struct store *s, const char *ref, unsigned *id)
 
 		if (access(path, F_OK) < 0)
 			*id = 0;
+	} else if (!strcmp(ref, "pending")) {
+		r = store_pending(s, id);
 	} else if (*ref == '@') {
 		r = resolve_current(s, ref, id);
 	} else if (store_tag_valid(ref)) {
@@ -336,7 +349,10 @@ int store_resolve(struct store *s, const char *ref, unsigned *id)
 	}
 	if (r < 0 || *id)
 		return r;
-	log_error("no snapshot '%s'", ref);
+	if (!strcmp(ref, "pending"))
+		log_error("no change is pending");
+	else
+		log_error("no snapshot '%s'", ref);
 	return -ENOENT;
 }
 
