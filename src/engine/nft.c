@@ -42,4 +42,5 @@ const struct engine engine_nft = {
 	.capture = nft_capture,
 	.change = nft_change,
 	.digest = digest,
+	.parts = nft_parts,
 };

@@ -10,7 +10,8 @@
  *
  * nft_dump.c captures, nft_message.c copies a message for one of two ends (to compare,
  * to load), nft_index.c knows the sets and chains of a table, nft_digest.c compares,
- * nft_load.c builds batches and sends them, nft_order.c knows the order of base chains.
+ * nft_load.c builds batches and sends them, nft_order.c knows the order of base chains,
+ * nft_parts.c names chains and sets.
  */
 #ifndef FWSNAP_NFT_H
 #define FWSNAP_NFT_H
@@ -151,6 +152,7 @@ bool nft_chain_absent(const struct nft_chain *c);
 /* The engine's capture and change (engine.h). */
 int nft_capture(struct ruleset *rs, const struct capture *c);
 int nft_change(struct plan *plan);
+int nft_parts(const struct table *t, struct parts *out);
 
 /*
  * Base chains that share hook and priority, for ruleset.order. chains: of all
