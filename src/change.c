@@ -150,8 +150,10 @@ static int execute(struct ruleset *live, struct ruleset *target, unsigned lock_w
 	for (size_t e = ENGINE_COUNT; e-- > 0 && !r;)
 		if (engines[e] && engines[e]->finish)
 			r = engines[e]->finish(&plans[e]);
-	for (size_t e = 0; e < ENGINE_COUNT; e++)
+	for (size_t e = 0; e < ENGINE_COUNT; e++) {
 		free(plans[e].steps);
+		strlist_release(&plans[e].unstaged);
+	}
 	return r;
 }
 

@@ -86,7 +86,10 @@ struct plan {
 	 * steps name is -ERESTART. NULL: any change is.
 	 */
 	struct watch *watch;
-	bool touched; /* set by an engine whose change failed but may be in force all the same */
+	bool touched; /* set by an engine whose change failed but may be in force all the same, or half */
+	/* What could not be staged, one line each: "inet fw: set 'bl': its type changed". The caller releases it. */
+	struct strlist unstaged;
+	unsigned batches, messages; /* sent to nf_tables, and what they held, begin and end included */
 };
 
 /* A chain or set of a table. */

@@ -227,13 +227,15 @@ static const struct way peers[] = {
 static void swap_to(struct ruleset *target)
 {
 	struct ruleset live = {0};
+	struct change change = {.live = &live, .target = target, .lock_wait = PLACE_WAIT};
 	enum change_result result;
 
 	place_capture(&live);
 	traffic_watch();
-	result = change_run(&live, target, PLACE_WAIT);
+	result = change_run(&change);
 	if (result != CHANGE_DONE)
 		fail_msg("the swap ended with %d", result);
+	change_release(&change);
 	ruleset_release(&live);
 }
 
