@@ -142,23 +142,29 @@ static uint32_t object_type(const struct nft_turn *t, const struct item *item, b
 	return *flowtable ? 0 : netlink_u32(tb[NFTA_OBJ_TYPE]);
 }
 
-/* Sets and objects that are no longer wanted; nothing refers to them any more. */
-static void remove_parts(struct nft_stage *s, struct nft_turn *t)
+/* What is no longer wanted: sets, whose elements refer to objects and chains, before these. */
+static void remove_sets(struct nft_stage *s, const struct nft_turn *t)
+{
+	for (size_t i = 0; i < t->changes.n; i++) {
+		const struct item_change *c = &t->changes.change[i];
+
+		if (!c->new && c->old->kind == ITEM_SET)
+			nft_put_delete(&s->late, NFT_MSG_DELSET, t->old.table, c->old->name, 0);
+	}
+}
+
+static void remove_objects(struct nft_stage *s, const struct nft_turn *t)
 {
 	for (size_t i = 0; i < t->changes.n; i++) {
 		const struct item_change *c = &t->changes.change[i];
 		bool flowtable;
 		uint32_t type;
 
-		if (c->new || (c->old->kind != ITEM_OBJECT && c->old->kind != ITEM_SET))
+		if (c->new || c->old->kind != ITEM_OBJECT)
 			continue;
-		if (c->old->kind == ITEM_SET) {
-			nft_put_delete(&s->late, NFT_MSG_DELSET, t->old.table, c->old->name, 0);
-		} else {
-			type = object_type(t, c->old, &flowtable);
-			nft_put_delete(&s->late, flowtable ? NFT_MSG_DELFLOWTABLE : NFT_MSG_DELOBJ, t->old.table,
-				       c->old->name, type);
-		}
+		type = object_type(t, c->old, &flowtable);
+		nft_put_delete(&s->late, flowtable ? NFT_MSG_DELFLOWTABLE : NFT_MSG_DELOBJ, t->old.table,
+			       c->old->name, type);
 	}
 }
 
@@ -177,8 +183,8 @@ static int put_turn(struct nft_stage *s, struct nft_turn *t)
 		r = nft_elements_put(s, t);
 	if (!r)
 		r = nft_chains_put(s, t);
-	/* elements of sets refer to objects and chains */
-	remove_parts(s, t);
+	remove_sets(s, t);
+	remove_objects(s, t);
 	nft_chains_remove(s, t);
 	return r;
 }
