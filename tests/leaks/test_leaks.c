@@ -129,6 +129,11 @@ static const struct pair pairs[] = {
 		       "udp dport { " ALLOWED "-7002, 9000-9010 } accept")},
 	 .b = {.nft = LISTS("", "udp dport { 300-400, " FORBIDDEN "-7005 } drop",
 		       "udp dport { 7000-7003, 9100-9110 } accept")}},
+	{.name = "anonymous interval set before rules that stay",
+	 .a = {.nft = LISTS("", "udp dport { 100-200, " FORBIDDEN "-7003 } drop\ncounter",
+			    "udp dport { " ALLOWED "-7002, 9000-9010 } accept\ncounter")},
+	 .b = {.nft = LISTS("", "udp dport { 300-400, " FORBIDDEN "-7005 } drop\ncounter",
+			    "udp dport { 7000-7003, 9100-9110 } accept\ncounter")}},
 	{.name = "verdict map",
 	 .a = {.nft = LISTS("map m {\ntype inet_service : verdict; flags interval\nelements = { " FORBIDDEN
 		       "-7003 : drop, 1-2 : drop }\n}\n", "udp dport vmap @m",
@@ -227,13 +232,15 @@ static const struct way peers[] = {
 static void swap_to(struct ruleset *target)
 {
 	struct ruleset live = {0};
+	struct change change = {.live = &live, .target = target, .lock_wait = PLACE_WAIT};
 	enum change_result result;
 
 	place_capture(&live);
 	traffic_watch();
-	result = change_run(&live, target, PLACE_WAIT);
+	result = change_run(&change);
 	if (result != CHANGE_DONE)
 		fail_msg("the swap ended with %d", result);
+	change_release(&change);
 	ruleset_release(&live);
 }
 
