@@ -115,6 +115,8 @@ static const struct turn {
 	 T("chain i {\ntype filter hook input priority 5; policy drop;\n" PLAIN(1) "}\n"), 0},
 	{"definition of an object", T("quota q {\n1 mbytes\n}\n" CHAIN("c", "quota name q drop\n")),
 	 T("quota q {\n2 mbytes\n}\n" CHAIN("c", "quota name q drop\n")), 0},
+	{"jumps turned round", T(CHAIN("b", "counter\n") CHAIN("a", INTERVAL(3) "jump b\n") BASE("input", "accept", "jump a\n")),
+	 T(CHAIN("a", "counter\n") CHAIN("b", INTERVAL(4) "jump a\n") BASE("input", "accept", "jump b\n")), 0},
 	{"table dormant", C(PLAIN(1)), T("flags dormant;\n" CHAIN("c", PLAIN(1))), 0},
 };
 
