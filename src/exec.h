@@ -40,4 +40,10 @@ bool exec_have(const char *program);
  */
 must_check int exec_fork(int (*fn)(void *arg), void *arg);
 
+/*
+ * Forks a process that outlives us and calls fn(arg): with a session of its own, no terminal, folder /, no
+ * signal blocked, no descriptor of ours, 0, 1 and 2 on /dev/null. 0 once it was started, or -errno.
+ */
+must_check int exec_detach(int (*fn)(void *arg), void *arg);
+
 #endif
