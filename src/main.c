@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd.h"
+#include "guard.h"
 #include "lock.h"
 #include "log.h"
 
@@ -114,21 +115,16 @@ static int check_namespace(const struct context *c)
 
 static int take_lock(struct context *c)
 {
-	cleanup_free char *dir = str_printf("%s/run/fwsnap", c->opt.root);
-	cleanup_free char *path = str_printf("%s/lock", dir);
 	cleanup_free char *holder = NULL;
-	int r = file_mkdir(dir, 0700);
+	int r = lock_take_root(c->opt.root, c->config.lock_wait, &holder);
 
-	if (r < 0)
-		return log_errno(r, "cannot make '%s'", dir);
-	r = lock_take(path, c->config.lock_wait, &holder);
 	if (r == -EAGAIN) {
 		log_error("another fwsnap is at work (%s) and did not end within %u seconds",
 			  holder && *holder ? holder : "unknown", c->config.lock_wait);
 		return -EBUSY;
 	}
 	if (r < 0)
-		return log_errno(r, "cannot take the lock '%s'", path);
+		return log_errno(r, "cannot take the lock '%s/run/fwsnap/lock'", c->opt.root);
 	c->lock = r;
 	return 0;
 }
@@ -142,6 +138,17 @@ static int open_store(struct context *c)
 		return 0;
 	if (!r && c->lock >= 0)
 		r = store_recover(&c->store);
+	return r < 0 ? r : 0;
+}
+
+/* A change that nobody guards any more is undone by whoever comes next. */
+static int recover_guard(struct context *c)
+{
+	const struct guard g = {.root = c->opt.root,
+				.store = c->store.dir ? &c->store : NULL,
+				.lock_wait = c->config.lock_wait};
+	int r = c->lock >= 0 ? guard_recover(&g) : 0;
+
 	return r < 0 ? r : 0;
 }
 
@@ -164,6 +171,8 @@ static int prepare(struct context *c)
 		r = take_lock(c);
 	if (!r)
 		r = open_store(c);
+	if (!r)
+		r = recover_guard(c);
 	return exit_status(r);
 }
 
