@@ -68,6 +68,12 @@ static int run_hooks(const struct trial *t, const char *event, const char *resul
 	return hooks_run(&h);
 }
 
+static void add_touched(struct trial *t)
+{
+	for (size_t i = 0; t->touched && i < t->touched->n; i++)
+		strlist_add(&t->pending.touched, t->touched->s[i]);
+}
+
 static void story(struct trial *t)
 {
 	struct manifest m = {0};
@@ -77,8 +83,7 @@ static void story(struct trial *t)
 				      .user = m.user ? str_dup(m.user) : NULL,
 				      .from = m.from ? str_dup(m.from) : NULL,
 				      .within = t->within};
-	for (size_t i = 0; t->touched && i < t->touched->n; i++)
-		strlist_add(&t->pending.touched, t->touched->s[i]);
+	add_touched(t);
 	manifest_release(&m);
 }
 
@@ -276,7 +281,11 @@ static int decide(struct trial *t)
 /* The rules have changed: from here on whoever does not say yes gets the old ones back. */
 static int swapped(struct trial *t)
 {
-	int r = guard_swapped(&t->guard, &t->pending, t->act ? t->change.target : NULL);
+	int r;
+
+	if (t->act)
+		add_touched(t);
+	r = guard_swapped(&t->guard, &t->pending, t->act ? t->change.target : NULL);
 
 	log_set_state(STATE_NEW);
 	if (r < 0)
