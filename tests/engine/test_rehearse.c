@@ -69,14 +69,20 @@ static void play_end(struct play *p)
 	free(p->said);
 }
 
-/* "a, b" */
-static void assert_list(const struct strlist *l, const char *want)
+/* "a, b"; name: of the case. */
+static void assert_named_list(const char *name, const struct strlist *l, const char *want)
 {
 	cleanup_buf struct buf have = BUF_INIT;
 
 	for (size_t i = 0; i < l->n; i++)
 		buf_printf(&have, "%s%s", i ? ", " : "", l->s[i]);
-	assert_string_equal(buf_str(&have), want);
+	if (strcmp(buf_str(&have), want))
+		fail_msg("%s: \"%s\", not \"%s\"", name, buf_str(&have), want);
+}
+
+static void assert_list(const struct strlist *l, const char *want)
+{
+	assert_named_list("list", l, want);
 }
 
 static void assert_well(const struct play *p)
@@ -367,13 +373,236 @@ static void what_goes_and_what_opens_is_told(void **state)
 
 		place_nft(losses[i].live);
 		play_one(&p, losses[i].kind, losses[i].text);
-		print_message("%s\n", losses[i].name);
 		assert_well(&p);
-		assert_list(&p.r.unmentioned, losses[i].unmentioned);
-		assert_list(&p.r.opened, losses[i].opened);
+		assert_named_list(losses[i].name, &p.r.unmentioned, losses[i].unmentioned);
+		assert_named_list(losses[i].name, &p.r.opened, losses[i].opened);
 		play_end(&p);
 		place_lose();
 	}
+}
+
+/* A shell command in a rehearsal of live with its output in a file of the place; live is compared. */
+static char *play_shell(struct play *p, const char *command)
+{
+	cleanup_free char *whole = str_printf("exec >/var/tmp/said 2>&1; %s", command);
+	const char *const argv[] = {"sh", "-c", whole, NULL};
+	int listening;
+
+	*p = (struct play){.result = 0};
+	place_capture(&p->live);
+	p->r = (struct rehearsal){.live = &p->live, .command = argv};
+	listening = place_listen();
+	p->result = rehearse(&p->r);
+	p->said = place_heard(listening);
+	place_assert_live(&p->live);
+	return place_shell("cat /var/tmp/said");
+}
+
+static char *play_shell_well(const char *command)
+{
+	struct play p;
+	char *said = play_shell(&p, command);
+
+	if (p.result)
+		fail_msg("%s%s", said, p.said);
+	play_end(&p);
+	return said;
+}
+
+/* A place whose /etc and /var/tmp are its own, with interfaces, addresses and routes. */
+static int furnished_setup(void **state)
+{
+	int r = place_setup(state);
+
+	if (r)
+		return r;
+	free(place_shell("mkdir -p /run/etc /run/tmp && cp -a /etc/. /run/etc && mount --bind /run/etc /etc &&"
+			 "mount --bind /run/tmp /var/tmp && ip link set lo up && ip link set d0 up mtu 1400 &&"
+			 "ip addr add 192.0.2.2/24 dev d0 && ip addr add 192.0.2.3/24 dev d0 &&"
+			 "ip -6 addr add 2001:db8::2/64 dev d0 nodad && ip link set d1 up &&"
+			 "ip route add default via 192.0.2.1 && ip -6 route add default via 2001:db8::1 dev d0 &&"
+			 "ip route add 203.0.113.0/24 via 192.0.2.9 metric 5"));
+	return 0;
+}
+
+static int furnished_teardown(void **state)
+{
+	free(place_shell("umount /etc /var/tmp"));
+	return place_teardown(state);
+}
+
+static void what_a_command_makes_is_the_candidate(void **state)
+{
+	struct play p;
+	cleanup_free char *said = NULL;
+
+	(void)state;
+	place_nft("table inet site { chain c { tcp dport 1 accept; }; }");
+	said = play_shell(&p, "nft add rule inet site c tcp dport 2 accept; iptables-nft -P INPUT DROP");
+	assert_well(&p);
+	assert_int_equal(p.r.status, 0);
+	assert_string_equal(said, "");
+	assert_int_equal(p.r.candidate.ntables, 2);
+	apply(&p);
+	play_end(&p);
+	free(said);
+	said = place_shell("nft list ruleset");
+	assert_non_null(strstr(said, "dport 2"));
+	assert_non_null(strstr(said, "policy drop"));
+}
+
+static void a_command_that_fails_is_refused(void **state)
+{
+	static const struct {
+		const char *command, *said;
+		int status;
+	} commands[] = {
+		{"nft flush ruleset; exit 7", "'sh' ended with exit status 7", 7},
+		{"kill -TERM $$", "'sh' was ended by signal 15", 143},
+		{"exec /nowhere", "'sh' ended with exit status 127", 127},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		struct play p;
+
+		free(play_shell(&p, commands[i].command));
+		assert_int_equal(p.result, -EINVAL);
+		assert_int_equal(p.r.status, commands[i].status);
+		assert_non_null(strstr(p.said, commands[i].said));
+		play_end(&p);
+	}
+}
+
+static void a_command_sees_interfaces_addresses_and_routes(void **state)
+{
+	static const char *const questions[] = {
+		"ip -o -4 addr show | sort",
+		"ip -o -6 addr show scope global | sed 's/nodad *//' | sort",
+		"ip route | sed 's/ linkdown//' | sort",
+		"ip -6 route show default",
+		"ip -o link show | sed 's/@[^:]*//' | awk '{ print $1, $2, $5 }' | sort",
+		"ip link show d0 | grep -o 'UP'",
+		"hostname; pwd",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(questions); i++) {
+		cleanup_free char *live = place_shell(questions[i]);
+		cleanup_free char *said = play_shell_well(questions[i]);
+
+		assert_string_equal(said, live);
+	}
+}
+
+static void what_a_command_changes_in_etc_is_told(void **state)
+{
+	struct play p;
+
+	(void)state;
+	free(place_shell("mkdir -p /etc/fwt/sub; cd /etc/fwt; touch same goes edited sub/edited"));
+	free(play_shell(&p, "cd /etc/fwt; rm goes; echo x >edited; sed -i 's/^/x/' sub/edited; touch new;"
+			    "chmod 600 same; cat same"));
+	assert_well(&p);
+	assert_list(&p.r.touched,
+		    "/etc/fwt/edited, /etc/fwt/goes, /etc/fwt/new, /etc/fwt/same, /etc/fwt/sub/edited");
+	play_end(&p);
+	free(play_shell(&p, "cat /etc/fwt/edited /etc/passwd"));
+	assert_list(&p.r.touched, "");
+	play_end(&p);
+}
+
+/* What listens and notes each contact in `contacts`; it must never hear of a rehearsal. */
+#define DAEMON                                                                                     \
+	"mkdir -p /run/dbus /var/tmp/d; for s in /run/dbus/system_bus_socket /var/tmp/d/socket; do "  \
+	"/usr/bin/python3 -c '\n"                                                                    \
+	"import socket, sys\n"                                                                     \
+	"s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen()\n"                     \
+	"while True:\n c, _ = s.accept(); open(\"/var/tmp/contacts\", \"a\").write(sys.argv[1]); c.close()\n" \
+	"' $s >/dev/null 2>&1 & echo $! >>/var/tmp/pids; until [ -S $s ]; do sleep 0.02; done; done"
+#define CONTACT                                                                                    \
+	"for s in /run/dbus/system_bus_socket /var/run/dbus/system_bus_socket /var/tmp/d/socket; do "   \
+	"/usr/bin/python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' $s && " \
+	"exit 9; done; exit 0"
+
+static void sockets_of_daemons_are_hidden_from_a_command(void **state)
+{
+	cleanup_free char *contacts = NULL;
+
+	(void)state;
+	if (access("/usr/bin/python3", X_OK))
+		skip();
+	free(place_shell(DAEMON));
+	free(play_shell_well(CONTACT));
+	contacts = place_shell("cat /var/tmp/contacts 2>/dev/null; kill $(cat /var/tmp/pids)");
+	assert_string_equal(contacts, "");
+}
+
+static void a_command_cannot_reach_the_service_manager(void **state)
+{
+	struct play p;
+
+	(void)state;
+	free(play_shell(&p, "systemctl restart nothing"));
+	assert_int_equal(p.result, -EINVAL);
+	play_end(&p);
+}
+
+static void variables_that_lead_outside_are_gone(void **state)
+{
+	cleanup_free char *said = NULL;
+
+	(void)state;
+	setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/x", 1);
+	setenv("DOCKER_HOST", "tcp://192.0.2.1", 1);
+	setenv("XDG_RUNTIME_DIR", "/run/user/0", 1);
+	setenv("FWT_KEPT", "yes", 1);
+	said = play_shell_well("echo $DBUS_SYSTEM_BUS_ADDRESS $DOCKER_HOST $XDG_RUNTIME_DIR $FWT_KEPT");
+	assert_string_equal(said, "yes\n");
+}
+
+/* Real programs from Debian's packages, with an /etc of the place's own. */
+
+static void ufw_is_rehearsed(void **state)
+{
+	struct play p;
+	cleanup_free char *said = NULL;
+
+	(void)state;
+	if (access("/usr/sbin/ufw", X_OK))
+		skip();
+	said = play_shell(&p, "ufw --force enable && ufw allow 25/tcp");
+	if (p.result)
+		fail_msg("%s%s", said, p.said);
+	assert_true(strlist_has(&p.r.touched, "/etc/ufw/ufw.conf"));
+	assert_true(strlist_has(&p.r.touched, "/etc/ufw/user.rules"));
+	apply(&p);
+	play_end(&p);
+	free(said);
+	said = place_shell("iptables-save; ip6tables-save");
+	assert_non_null(strstr(said, "ufw-user-input -p tcp -m tcp --dport 25 -j ACCEPT"));
+}
+
+static void ferm_is_rehearsed(void **state)
+{
+	cleanup_free char *said = NULL;
+	struct play p;
+
+	(void)state;
+	place_legacy_or_skip(); /* which it prefers */
+	if (access("/usr/sbin/ferm", X_OK))
+		skip();
+	free(place_shell("printf 'domain (ip ip6) table filter chain INPUT { policy DROP; interface lo ACCEPT; "
+			 "proto tcp dport (25 143) ACCEPT; }\n' >/etc/ferm/ferm.conf"));
+	said = play_shell(&p, "ferm /etc/ferm/ferm.conf");
+	if (p.result)
+		fail_msg("%s%s", said, p.said);
+	assert_list(&p.r.touched, "");
+	apply(&p);
+	play_end(&p);
+	free(said);
+	said = place_shell("for v in nft legacy; do iptables-$v-save; done");
+	assert_non_null(strstr(said, "--dport 143 -j ACCEPT"));
 }
 
 int main(void)
@@ -388,6 +617,16 @@ int main(void)
 		in_place(a_set_that_rules_refer_to_cannot_go),
 		in_place(r15_a_held_lock_does_not_stop_it),
 		in_place(what_goes_and_what_opens_is_told),
+#define furnished(f) cmocka_unit_test_setup_teardown(f, furnished_setup, furnished_teardown)
+		furnished(what_a_command_makes_is_the_candidate),
+		furnished(a_command_that_fails_is_refused),
+		furnished(a_command_sees_interfaces_addresses_and_routes),
+		furnished(what_a_command_changes_in_etc_is_told),
+		furnished(sockets_of_daemons_are_hidden_from_a_command),
+		furnished(a_command_cannot_reach_the_service_manager),
+		furnished(variables_that_lead_outside_are_gone),
+		furnished(ufw_is_rehearsed),
+		furnished(ferm_is_rehearsed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
