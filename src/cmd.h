@@ -41,6 +41,7 @@ enum needs {
 	NEEDS_ADMIN = 1,  /* CAP_NET_ADMIN: it looks into the kernel */
 	NEEDS_LOCK = 2,   /* it changes something: lock, and store_recover first */
 	NEEDS_CREATE = 4, /* the store is made if absent */
+	NEEDS_NO_MORE = 8, /* not even the configuration */
 };
 
 struct command {
@@ -49,7 +50,7 @@ struct command {
 	int (*run)(struct context *c, int argc, char **argv);
 	unsigned needs;
 	const char *arguments; /* for the usage line */
-	const char *help;      /* one line */
+	const char *help;      /* one line; NULL: fwsnap itself calls it */
 };
 
 int cmd_save(struct context *c, int argc, char **argv);
@@ -63,6 +64,7 @@ int cmd_untag(struct context *c, int argc, char **argv);
 int cmd_prune(struct context *c, int argc, char **argv);
 int cmd_export(struct context *c, int argc, char **argv);
 int cmd_import(struct context *c, int argc, char **argv);
+int cmd_guard(struct context *c, int argc, char **argv);
 
 /* Exit status for what a lower layer returned and logged: 0 or -errno. */
 int exit_status(int r);
