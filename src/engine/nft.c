@@ -51,4 +51,5 @@ const struct engine engine_nft = {
 	.digest = digest,
 	.items = nft_items,
 	.compose = nft_compose,
+	.refers = nft_refers,
 };
