@@ -313,9 +313,10 @@ static void compare_texts(struct rules *r, const struct group *g, size_t i)
 		r->run[side] = i;
 		r->run_at = side == SIDE_OLD ? r->n[SIDE_OLD] : r->run_at;
 	}
+	if (side == SIDE_OLD || !r->listed[SIDE_OLD] || !r->listed[SIDE_NEW])
+		return;
 	twin = r->run[SIDE_OLD] + i - r->run[SIDE_NEW];
-	if (side == SIDE_OLD || twin >= r->run[SIDE_NEW] || !is_rule(g, twin, SIDE_OLD) ||
-	    !r->listed[SIDE_OLD] || !r->listed[SIDE_NEW])
+	if (twin >= r->run[SIDE_NEW] || !is_rule(g, twin, SIDE_OLD))
 		return;
 	r->hidden |= !digest_equal(g->e[twin].change->old->digest, g->e[i].change->new->digest) &&
 		     !strcmp(r->listed[SIDE_OLD]->pieces.s[r->run_at + twin - r->run[SIDE_OLD]],

@@ -376,7 +376,7 @@ test_control_characters_never_reach_the_terminal() {
 	load_iptables legacy
 	nft 'table ip t { chain c { accept; }; }'
 	fwsnap 0 save
-	iptables-legacy -A mail -m comment --comment $'a\e[2Jb\xff\u202ec' -j ACCEPT
+	iptables-legacy -A mail -m comment --comment $'a\e[2Jb\xff\xe2\x80\xaec' -j ACCEPT
 	nft add rule ip t c accept comment $'"x\e]0;title\a"'
 	fwsnap 3 diff
 	! grep -q '[[:cntrl:]]' "$TMP/out" || fail "a control character"
