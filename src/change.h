@@ -22,8 +22,6 @@ enum change_result {
 	CHANGE_LOST,     /* a part failed and the old rules are not wholly back (logged what differs) */
 };
 
-struct watch;
-
 struct change {
 	struct ruleset *live;   /* a capture with records of the caller's namespace */
 	struct ruleset *target; /* with records */

@@ -57,6 +57,7 @@ struct command {
 
 int cmd_save(struct context *c, int argc, char **argv);
 int cmd_restore(struct context *c, int argc, char **argv);
+int cmd_check(struct context *c, int argc, char **argv);
 int cmd_status(struct context *c, int argc, char **argv);
 int cmd_diff(struct context *c, int argc, char **argv);
 int cmd_list(struct context *c, int argc, char **argv);

@@ -20,6 +20,8 @@ static const struct command commands[] = {
 	 "keep the running rules: history, and text for the next boot"},
 	{"restore", cmd_restore, NEEDS_ADMIN | NEEDS_LOCK, "[REF] [--all] [--dry-run]",
 	 "load a snapshot (default: the current one) exactly"},
+	{"check", cmd_check, 0, "FILE ... [--base empty|live] [--type ipset|iptables|ip6tables|nft]",
+	 "whether files load, tried in a private namespace; live stays as it is"},
 	{"status", cmd_status, NEEDS_ADMIN, "", "what runs, what is saved, and whether they differ"},
 	{"list", cmd_list, 0, "", "the history, newest first"},
 	{"show", cmd_show, 0, "[REF] [--format summary|iptables|ip6tables|nft|ipset]",

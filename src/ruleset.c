@@ -182,21 +182,6 @@ struct set_ref *ruleset_set_named(const struct ruleset *rs, const char *name)
 	return NULL;
 }
 
-uint16_t ruleset_adopt_set(struct ruleset *rs, const struct set_ref *other)
-{
-	struct set_ref *s = ruleset_set_named(rs, other->name);
-	uint16_t index = other->index;
-
-	if (s)
-		return s->index;
-	while (index == SET_REF_NONE || ruleset_set(rs, index))
-		index++;
-	s = array_grow(&rs->sets, &rs->nsets, sizeof(*s));
-	*s = (struct set_ref){.index = index};
-	memcpy(s->name, other->name, sizeof(s->name));
-	return index;
-}
-
 uint32_t ruleset_move_link(struct ruleset *rs, const struct ruleset *from, uint32_t index)
 {
 	const struct link_ref *there = ruleset_link(from, index), *same = ruleset_link(rs, index);
@@ -224,10 +209,12 @@ uint16_t ruleset_move_set(struct ruleset *rs, const struct ruleset *from, uint16
 	s = ruleset_set_named(rs, there->name);
 	if (s)
 		return s->index;
-	if (ruleset_set(rs, index))
-		return SET_REF_NONE;
+	/* any number will do that stands for no other name */
+	while (index == SET_REF_NONE || ruleset_set(rs, index))
+		index++;
 	s = array_grow(&rs->sets, &rs->nsets, sizeof(*s));
 	*s = *there;
+	s->index = index;
 	s->written = false;
 	s->now = SET_REF_NONE;
 	return index;

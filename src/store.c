@@ -356,6 +356,20 @@ int store_resolve(struct store *s, const char *ref, unsigned *id)
 	return -ENOENT;
 }
 
+/* Replaces the manifest of an open snapshot, the rest stays byte for byte. */
+static int replace_manifest(int fd, const struct buf *text, const char *path)
+{
+	struct file_new new = {0};
+	int r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : file_new_open(&new, path, NULL);
+
+	if (!r)
+		r = archive_replace_manifest(fd, text->data, text->len, new.fd);
+	if (!r)
+		r = file_new_commit(&new);
+	file_new_cancel(&new);
+	return r;
+}
+
 /* Rewrites the manifest of a snapshot with the tag or without. */
 static int retag(struct store *s, unsigned id, const char *tag, bool add)
 {
@@ -364,23 +378,47 @@ static int retag(struct store *s, unsigned id, const char *tag, bool add)
 	cleanup_close int fd = -1;
 	struct manifest m = {0};
 	struct snapshot snap;
-	struct file_new new = {0};
 	int r = open_id(s, id, &snap, &m, &fd);
 
 	if (!r && strlist_has(&m.tags, tag) != add) {
 		manifest_retag(&snap.data, tag, add, &text);
-		r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : file_new_open(&new, path, NULL);
-		if (!r)
-			r = archive_replace_manifest(fd, text.data, text.len, new.fd);
-		if (!r)
-			r = file_new_commit(&new);
-		file_new_cancel(&new);
+		r = replace_manifest(fd, &text, path);
 	}
 	if (r < 0)
 		log_errno(r, "cannot write the tags of snapshot '%s'", path);
 	snapshot_close(&snap);
 	manifest_release(&m);
 	return r;
+}
+
+int store_mark(struct store *s, unsigned id, bool left)
+{
+	cleanup_free char *path = store_path(s, id);
+	cleanup_buf struct buf text = BUF_INIT;
+	cleanup_close int fd = -1;
+	struct manifest m = {0};
+	struct snapshot snap;
+	int r = open_id(s, id, &snap, &m, &fd);
+
+	if (!r && (m.left != left || m.automatic)) {
+		manifest_rekind(&snap.data, left ? "left" : "saved", &text);
+		r = replace_manifest(fd, &text, path);
+	}
+	if (r < 0)
+		log_errno(r, "cannot write the kind of snapshot '%s'", path);
+	snapshot_close(&snap);
+	manifest_release(&m);
+	return r;
+}
+
+static bool is_older(const struct manifest *m, void *before)
+{
+	return m->id < *(unsigned *)before && !m->left;
+}
+
+int store_older(struct store *s, unsigned before, unsigned *id)
+{
+	return find_manifest(s, is_older, &before, id);
 }
 
 int store_tag_check(struct store *s, unsigned id, const char *tag)

@@ -166,6 +166,13 @@ must_check int store_untag(struct store *s, const char *tag);
 bool store_tag_valid(const char *tag);
 
 /*
+ * Notes that a version was rolled back from (left), or is one like others: an automatic one becomes a saved one.
+ */
+must_check int store_mark(struct store *s, unsigned id, bool left);
+/* The newest version, automatic ones too, that is older than `before` and was not rolled back from; 0: none. */
+must_check int store_older(struct store *s, unsigned before, unsigned *id);
+
+/*
  * Removes the oldest saved versions beyond `keep` and automatic ones beyond `keep_automatic`;
  * current and tagged ones are never removed nor counted. Appends removed ids to *ids (caller frees; may be NULL);
  * dry_run only lists.

@@ -11,7 +11,8 @@
  * nft_dump.c captures, nft_message.c copies a message for one of three ends (to compare,
  * to load, to move), nft_index.c knows the sets and chains of a table, nft_digest.c compares,
  * nft_items.c takes tables apart, nft_compose.c puts them together, nft_refers.c knows what that takes,
- * nft_load.c builds batches and sends them, nft_order.c knows the order of base chains.
+ * nft_load.c builds batches and sends them, nft_order.c knows the order of base chains,
+ * nft_parts.c names chains and sets.
  */
 #ifndef FWSNAP_NFT_H
 #define FWSNAP_NFT_H
@@ -189,6 +190,7 @@ int nft_items(struct ruleset *rs, const struct table *t, struct items *out);
 int nft_compose(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
 void nft_refers(const struct table *t, const struct item *const *items, size_t n,
 		item_reference *fn, void *arg);
+int nft_parts(const struct table *t, struct parts *out);
 
 /*
  * Base chains that share hook and priority, for ruleset.order. chains: of all
