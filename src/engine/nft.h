@@ -55,6 +55,7 @@ struct nft_set {
 	struct nft_messages elements; /* nft_index_records */
 	const struct nlmsghdr *record;
 	char *moved; /* the name that it gets elsewhere; owned */
+	bool met;    /* nft_refers: searched already */
 };
 
 struct nft_chain {
@@ -69,6 +70,7 @@ struct nft_chain {
 	struct nft_messages messages; /* its rules (nft_index_records) */
 	const struct nlmsghdr *record;
 	char *moved; /* the name that it gets elsewhere; owned */
+	bool met;    /* nft_refers: searched already */
 };
 
 /* Sets and chains by name (tsearch), and in order of appearance. */
@@ -187,6 +189,8 @@ int nft_capture(struct ruleset *rs, const struct capture *c);
 int nft_change(struct plan *plan);
 int nft_items(struct ruleset *rs, const struct table *t, struct items *out);
 int nft_compose(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
+void nft_refers(const struct table *t, const struct item *const *items, size_t n,
+		item_reference *fn, void *arg);
 int nft_parts(const struct table *t, struct parts *out);
 
 /*
