@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # undo: what comes back at the deadline, and what others changed meanwhile
+# shellcheck source=tests/cli/lib.sh
 . "${0%/*}/lib.sh"
 
 needs_apply() {

@@ -185,8 +185,9 @@ static unsigned long statistic(const char *group, const char *name)
 		if (!strncmp(names, group, n))
 			break;
 	fclose(f);
-	for (char *s = strtok_r(names, " \n", &save_name), *v = strtok_r(values, " \n", &save_value); s && v;
-	     s = strtok_r(NULL, " \n", &save_name), v = strtok_r(NULL, " \n", &save_value))
+	for (char *s = strtok_r(names, " \n", &save_name),
+		  *v = strtok_r(values, " \n", &save_value);
+	     s && v; s = strtok_r(NULL, " \n", &save_name), v = strtok_r(NULL, " \n", &save_value))
 		if (!strcmp(s, name))
 			return strtoul(v, NULL, 10);
 	fail_msg("the kernel counts no %s %s", group, name);
@@ -217,20 +218,20 @@ static void settle(void)
 /* Neighbours are known for good, and without IPv6 nothing but the datagrams comes over the veth. */
 static void make_veth(void)
 {
-	cleanup_free char *command = str_printf(
-		"set -e\n"
-		"sender=/proc/%d/fd/%d\n"
-		"ip link add v0 address 02:00:00:00:00:02 type veth peer name v1\n"
-		"ip link set v1 netns $sender\n"
-		"echo 1 >/proc/sys/net/ipv6/conf/v0/disable_ipv6\n"
-		"ip link set v0 up\n"
-		"ip address add " RECEIVER "/24 dev v0\n"
-		"nsenter --net=$sender sh -ec '\n"
-		"echo 1 >/proc/sys/net/ipv6/conf/v1/disable_ipv6\n"
-		"ip link set v1 up\n"
-		"ip address add " SENDER "/24 dev v1\n"
-		"ip neighbour replace " RECEIVER " lladdr 02:00:00:00:00:02 dev v1'\n",
-		(int)getpid(), sender_netns);
+	cleanup_free char *command =
+		str_printf("set -e\n"
+			   "sender=/proc/%d/fd/%d\n"
+			   "ip link add v0 address 02:00:00:00:00:02 type veth peer name v1\n"
+			   "ip link set v1 netns $sender\n"
+			   "echo 1 >/proc/sys/net/ipv6/conf/v0/disable_ipv6\n"
+			   "ip link set v0 up\n"
+			   "ip address add " RECEIVER "/24 dev v0\n"
+			   "nsenter --net=$sender sh -ec '\n"
+			   "echo 1 >/proc/sys/net/ipv6/conf/v1/disable_ipv6\n"
+			   "ip link set v1 up\n"
+			   "ip address add " SENDER "/24 dev v1\n"
+			   "ip neighbour replace " RECEIVER " lladdr 02:00:00:00:00:02 dev v1'\n",
+			   (int)getpid(), sender_netns);
 
 	free(place_shell(command));
 }

@@ -24,8 +24,9 @@ enum port { PORT_ALLOWED, PORT_FORBIDDEN, PORTS };
 
 struct traffic {
 	unsigned long sent[PORTS];
-	unsigned long leaked;    /* came to the forbidden port */
-	unsigned long lost;      /* did not come to the allowed port, though the machine delivered them */
+	unsigned long leaked; /* came to the forbidden port */
+	unsigned long
+		lost; /* did not come to the allowed port, though the machine delivered them */
 	unsigned long elsewhere; /* lost to full queues, not to the packet filter */
 	double seconds;
 };
