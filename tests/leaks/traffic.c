@@ -26,7 +26,9 @@
 #define MILLISECOND 1000000L
 /* A sender that was kept from the processor does not make up for more than this. */
 #define CATCH_UP (5 * MILLISECOND)
-/* Two seconds of datagrams, as the kernel accounts for them. */
+/* Besides one, which may have been under way. */
+#define WATCHED_LEAST 4
+/* Seconds of datagrams, as the kernel accounts for them. */
 #define RECEIVE_BUFFER (64 << 20)
 
 enum order { STOP, SEND, END };
@@ -293,10 +295,11 @@ void traffic_watch(void)
 	watch_started = now();
 }
 
-bool traffic_watched(unsigned long least, double *milliseconds)
+bool traffic_watched(double *milliseconds)
 {
-	if (milliseconds)
-		*milliseconds = seconds_since(watch_started) * 1e3;
+	unsigned long least = 1 + WATCHED_LEAST * rate / TRAFFIC_RATE;
+
+	*milliseconds = seconds_since(watch_started) * 1e3;
 	for (enum port port = 0; port < PORTS; port++)
 		if (sent[port] - watched[port] < least)
 			return false;

@@ -42,11 +42,11 @@ void traffic_start(void);
 void traffic_stop(struct traffic *counts);
 
 /*
- * Around a moment that matters: whether the sender was really sending meanwhile, at least
- * `least` datagrams to each port. `milliseconds` (may be NULL) is how long it took.
+ * Around a moment that matters: whether the sender was really sending meanwhile, to each port
+ * at least five datagrams at the full rate. `milliseconds` is how long it took.
  */
 void traffic_watch(void);
-bool traffic_watched(unsigned long least, double *milliseconds);
+bool traffic_watched(double *milliseconds);
 
 /* Halves the rate, and returns it. */
 unsigned traffic_slow(void);
