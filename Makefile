@@ -125,7 +125,7 @@ test: all $(UNIT) $(ENGINE) $(if $(wildcard src/main.c),$(B)/tests/fwsnap)
 test-all: test
 	@$(MAKE) --no-print-directory test ASAN=1
 leaks: $(B)/tests/leaks/test_leaks
-	@$< --figures
+	@CMOCKA_MESSAGE_OUTPUT=TAP $< --figures
 demo: all
 	@tests/demo $(abspath $(B)/fwsnap)
 bench: all $(B)/tests/bench/measure
