@@ -3,6 +3,7 @@
 # make            builds build/fwsnap: no network, no root
 # make check      unit tests, without root
 # make test       installs what is missing (Debian, root), runs all tests; last line: the sum
+# make leaks      the figures of packets leaked and lost, beside those of the stock programs
 # make demo       a session with save, loss and restore, in a namespace of its own
 # make lint bench install uninstall clean
 #
@@ -53,9 +54,9 @@ SOURCES := $(filter-out src/engine/xtables%.c,$(SOURCES))
 endif
 OBJECTS := $(SOURCES:%.c=$(B)/%.o)
 HELPERS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/*.c) \
-	$(filter-out tests/engine/test_%,$(wildcard tests/engine/*.c)))
+	$(filter-out tests/engine/test_% tests/leaks/test_%,$(wildcard tests/engine/*.c tests/leaks/*.c)))
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
-ENGINE := $(patsubst %.c,$(B)/%,$(wildcard tests/engine/test_*.c tests/corpus/test_*.c))
+ENGINE := $(patsubst %.c,$(B)/%,$(wildcard tests/engine/test_*.c tests/corpus/test_*.c tests/leaks/test_*.c))
 SCRIPTS := $(filter-out %/lib.sh,$(wildcard tests/cli/*.sh tests/boot/*.sh tests/corpus/*.sh))
 
 Q = $(if $(V),,@)
@@ -69,8 +70,8 @@ ifneq ($(filter-out clean uninstall,$(or $(MAKECMDGOALS),all)),)
 include $(B)/config.mk
 endif
 goal = $(filter $(1),$(MAKECMDGOALS))
-INSTALL_FIRST = $(if $(call goal,demo bench test test-all packages),$(BUILD_PACKAGES) $(RUN_PACKAGES)) \
-	$(if $(call goal,test test-all packages),$(TEST_PACKAGES)) $(if $(call goal,packages),$(LINT_PACKAGES))
+INSTALL_FIRST = $(if $(call goal,demo bench leaks test test-all packages),$(BUILD_PACKAGES) $(RUN_PACKAGES)) \
+	$(if $(call goal,leaks test test-all packages),$(TEST_PACKAGES)) $(if $(call goal,packages),$(LINT_PACKAGES))
 $(B)/config.mk: FORCE
 	@set -e; mkdir -p $(@D); \
 	$(if $(strip $(INSTALL_FIRST)),tests/install-packages $(INSTALL_FIRST);) \
@@ -127,6 +128,8 @@ test: all $(UNIT) $(ENGINE) $(B)/tests/fwsnap $(B)/tests/cli/terminal $(B)/tests
 		$(ENGINE) $(SCRIPTS)
 test-all: test
 	@$(MAKE) --no-print-directory test ASAN=1
+leaks: $(B)/tests/leaks/test_leaks
+	@$< --figures
 demo: all
 	@tests/demo $(abspath $(B)/fwsnap)
 bench: all $(B)/tests/bench/measure
@@ -153,6 +156,6 @@ uninstall:
 clean:
 	rm -rf build build-asan build-nolegacy build-asan-nolegacy
 
-.PHONY: all check test test-all demo bench lint packages install uninstall clean FORCE
+.PHONY: all check test test-all demo leaks bench lint packages install uninstall clean FORCE
 .SECONDARY:
 -include $(shell find $(B) -type f -name '*.d' 2>/dev/null)

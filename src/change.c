@@ -229,8 +229,10 @@ static enum change_result undo(struct ruleset *live, unsigned lock_wait)
 	return CHANGE_LOST;
 }
 
-static enum change_result run_locked(struct ruleset *live, struct ruleset *target, unsigned lock_wait)
+static enum change_result run_locked(struct change *c)
 {
+	struct ruleset *live = c->live, *target = c->target;
+	unsigned lock_wait = c->lock_wait;
 	cleanup_buf struct buf differences = BUF_INIT;
 	bool sent;
 	int r;
@@ -281,7 +283,7 @@ static void hold_signals(sigset_t *before)
  * Locks are taken before anything is sent: a lock that was not to be had in the
  * middle, or for the check at the end, would leave neither the old nor the new rules.
  */
-enum change_result change_run(struct ruleset *live, struct ruleset *target, unsigned lock_wait)
+enum change_result change_run(struct change *c)
 {
 	enum change_result result = CHANGE_BUSY;
 	const char *state = log_state();
@@ -290,12 +292,12 @@ enum change_result change_run(struct ruleset *live, struct ruleset *target, unsi
 
 	hold_signals(&before);
 	for (e = 0; e < ENGINE_COUNT; e++)
-		if (needs_lock(e, live, target) && engines[e]->lock(lock_wait))
+		if (needs_lock(e, c->live, c->target) && engines[e]->lock(c->lock_wait))
 			break;
 	if (e == ENGINE_COUNT)
-		result = run_locked(live, target, lock_wait);
+		result = run_locked(c);
 	while (e-- > 0)
-		if (needs_lock(e, live, target))
+		if (needs_lock(e, c->live, c->target))
 			engines[e]->unlock();
 	if (result != CHANGE_LOST)
 		log_set_state(state);
@@ -303,17 +305,31 @@ enum change_result change_run(struct ruleset *live, struct ruleset *target, unsi
 	return result;
 }
 
+void change_release(struct change *c)
+{
+	strlist_release(&c->unstaged);
+	strlist_release(&c->others);
+}
+
+int change_hold_remove(void)
+{
+	return 0;
+}
+
 enum change_result change_undo(struct ruleset *before, struct ruleset *after, unsigned lock_wait,
 			       struct strlist *conflicts)
 {
-	const struct capture c = {.lock_wait = lock_wait};
+	const struct capture capture = {.lock_wait = lock_wait};
 	enum change_result result = CHANGE_STALE;
 
 	(void)after, (void)conflicts;
 	for (unsigned i = 0; i < CAPTURE_TRIES && result == CHANGE_STALE; i++) {
 		struct ruleset now = {0};
 
-		result = engines_capture(&now, &c) ? CHANGE_LOST : change_run(&now, before, lock_wait);
+		struct change c = {.live = &now, .target = before, .lock_wait = lock_wait};
+
+		result = engines_capture(&now, &capture) ? CHANGE_LOST : change_run(&c);
+		change_release(&c);
 		ruleset_release(&now);
 	}
 	return result == CHANGE_STALE ? CHANGE_LOST : result;

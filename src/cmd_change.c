@@ -140,12 +140,16 @@ static enum change_result change(struct restoring *s)
 	enum change_result result = CHANGE_STALE;
 
 	for (unsigned i = 0; i < STALE_TRIES && result == CHANGE_STALE; i++) {
+		struct change c = {.live = &s->live, .target = &s->target.manifest.rs,
+				   .lock_wait = s->c->config.lock_wait};
+
 		if (i && capture_live(s))
 			return CHANGE_REFUSED;
 		if (!ruleset_equal(&s->live, &s->target.manifest.rs) && keep_live(s->c, &s->live))
 			return CHANGE_REFUSED;
 		log_step("changing the rules");
-		result = change_run(&s->live, &s->target.manifest.rs, s->c->config.lock_wait);
+		result = change_run(&c);
+		change_release(&c);
 	}
 	if (result == CHANGE_STALE)
 		log_error("somebody else changed the rules %u times meanwhile", STALE_TRIES);

@@ -13,7 +13,8 @@
 #include "buf.h"
 
 struct exec {
-	const char *const *argv; /* argv[0] is the program's name, no slash needed */
+	const char *const *argv; /* argv[0] is the program's name, or its path */
+	const struct strlist *variables; /* "NAME=VALUE", added to the environment; NULL: none */
 	const struct buf *in;    /* given on stdin; NULL: /dev/null */
 	struct buf *out;         /* stdout is appended here; NULL: thrown away */
 	struct buf *err;         /* stderr likewise */

@@ -182,6 +182,21 @@ struct set_ref *ruleset_set_named(const struct ruleset *rs, const char *name)
 	return NULL;
 }
 
+uint16_t ruleset_adopt_set(struct ruleset *rs, const struct set_ref *other)
+{
+	struct set_ref *s = ruleset_set_named(rs, other->name);
+	uint16_t index = other->index;
+
+	if (s)
+		return s->index;
+	while (index == SET_REF_NONE || ruleset_set(rs, index))
+		index++;
+	s = array_grow(&rs->sets, &rs->nsets, sizeof(*s));
+	*s = (struct set_ref){.index = index};
+	memcpy(s->name, other->name, sizeof(s->name));
+	return index;
+}
+
 void ruleset_resolve(struct ruleset *rs)
 {
 	struct netns_id here;

@@ -118,6 +118,11 @@ void ruleset_note_device(struct ruleset *rs, const char *name);
 const struct link_ref *ruleset_link(const struct ruleset *rs, uint32_t index);
 struct set_ref *ruleset_set(const struct ruleset *rs, uint16_t index);
 struct set_ref *ruleset_set_named(const struct ruleset *rs, const char *name);
+/*
+ * The index by which rs knows the ipset that another ruleset knows as `other`: noted if it is new, by the
+ * same index where that is free.
+ */
+uint16_t ruleset_adopt_set(struct ruleset *rs, const struct set_ref *other);
 
 /*
  * Sets links[].now for the caller's namespace: the index that the name has, 0 where it is

@@ -372,4 +372,6 @@ const struct engine engine_ipset = {
 	.change = ipset_change,
 	.finish = ipset_finish,
 	.digest = ipset_digest,
+	.items = ipset_items,
+	.compose = ipset_compose,
 };

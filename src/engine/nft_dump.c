@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "engine/nft.h"
+#include "engine/nft_hold.h"
+#include "engine/nft_watch.h"
 #include "log.h"
 
 #include <errno.h>
 #include <libnftnl/common.h>
 #include <string.h>
-
-#define HOLD_TABLE "fwsnap_hold"
 
 /* One table while it is dumped: its parts come by kind, over all tables. */
 struct dumped {
@@ -127,7 +126,7 @@ static int on_table(const struct nlmsghdr *nlh, void *arg)
 
 	netlink_attributes(first, len, tb, NFTA_TABLE_MAX);
 	name = netlink_str(tb[NFTA_TABLE_NAME]);
-	if (nfg->nfgen_family == NFPROTO_INET && !strcmp(name, HOLD_TABLE))
+	if (nfg->nfgen_family == NFPROTO_INET && !strcmp(name, NFT_HOLD_TABLE))
 		return 0;
 	if (tb[NFTA_TABLE_OWNER] || netlink_u32(tb[NFTA_TABLE_FLAGS]) & NFT_TABLE_F_OWNER) {
 		cleanup_free char *s = str_printf("%s %s", family_name(nfg->nfgen_family), name);

@@ -210,4 +210,6 @@ const struct engine engine_xtables = {
 	.unlock = xt_unlock,
 	.change = xtables_change,
 	.digest = xtables_digest,
+	.items = xt_items,
+	.compose = xt_compose,
 };
