@@ -120,23 +120,6 @@ static struct plan plan_for(enum engine_id engine, struct ruleset *live, struct 
 	return p;
 }
 
-void change_describe(const struct ruleset *live, const struct ruleset *target, struct buf *out)
-{
-	static const char *const words[] = {"add", "replace", "remove"};
-
-	for (size_t e = 0; e < ENGINE_COUNT; e++) {
-		struct plan p = plan_for(e, (struct ruleset *)live, (struct ruleset *)target);
-
-		for (size_t i = 0; i < p.nsteps; i++) {
-			const struct step *s = &p.steps[i];
-			cleanup_free char *label = table_label(s->new ? s->new : s->old);
-
-			buf_printf(out, "%s %s\n", words[s->action], label);
-		}
-		free(p.steps);
-	}
-}
-
 /* Sends the whole difference. *sent: something reached the kernel. */
 static int execute(struct ruleset *live, struct ruleset *target, unsigned lock_wait, bool check,
 		   bool *sent)

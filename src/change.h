@@ -22,8 +22,6 @@ enum change_result {
 	CHANGE_LOST,     /* a part failed and the old rules are not wholly back (logged what differs) */
 };
 
-struct watch;
-
 struct change {
 	struct ruleset *live;   /* a capture with records of the caller's namespace */
 	struct ruleset *target; /* with records */
@@ -56,8 +54,5 @@ enum change_result change_undo(struct ruleset *before, struct ruleset *after, un
 
 /* Lets packets pass again that a change which was cut off holds back. 1: so it was (noted), 0, -errno (logged). */
 must_check int change_hold_remove(void);
-
-/* One line for each table that would be added, replaced or removed, appended to out. */
-void change_describe(const struct ruleset *live, const struct ruleset *target, struct buf *out);
 
 #endif

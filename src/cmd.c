@@ -134,6 +134,22 @@ int named_load(struct context *c, const char *ref, bool records, struct named *n
 	return r < 0 || !of_this_machine(&n->manifest) ? r : engines_digest(&n->manifest.rs, n->label);
 }
 
+int named_load_here(struct context *c, const char *ref, struct named *n)
+{
+	struct ruleset rs = {0};
+	int r = named_load(c, ref, true, n);
+
+	if (r || of_this_machine(&n->manifest))
+		return r;
+	log_note("%s was made on %s: its text is used", n->label, n->manifest.machine);
+	r = snapshot_text_ruleset(c, n->id, &rs);
+	if (!r) {
+		ruleset_release(&n->manifest.rs);
+		n->manifest.rs = rs;
+	}
+	return r;
+}
+
 void named_release(struct named *n)
 {
 	free(n->label);

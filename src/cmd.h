@@ -21,11 +21,14 @@ enum exit_status {
 	EXIT_PARTIAL = 8,
 };
 
+enum colour { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
+
 /* Global options. */
 struct options {
 	const char *root;   /* "" without --root; no trailing slash */
 	const char *config; /* NULL: the default */
 	bool json;
+	enum colour colour; /* auto: on a terminal that has any, unless NO_COLOR is set */
 };
 
 /* What main prepares for a command, as its row needs. */
@@ -54,7 +57,9 @@ struct command {
 
 int cmd_save(struct context *c, int argc, char **argv);
 int cmd_restore(struct context *c, int argc, char **argv);
+int cmd_check(struct context *c, int argc, char **argv);
 int cmd_status(struct context *c, int argc, char **argv);
+int cmd_diff(struct context *c, int argc, char **argv);
 int cmd_list(struct context *c, int argc, char **argv);
 int cmd_show(struct context *c, int argc, char **argv);
 int cmd_verify(struct context *c, int argc, char **argv);
@@ -88,6 +93,8 @@ struct named {
 };
 /* records: with them. 0 or -errno (logged). Caller: named_release. */
 must_check int named_load(struct context *c, const char *ref, bool records, struct named *n);
+/* The same with records that can be used here: those of another machine's snapshot are made from its texts. */
+must_check int named_load_here(struct context *c, const char *ref, struct named *n);
 void named_release(struct named *n);
 /* Whether the exact parts can be used here: they are the kernel's own structures. */
 bool of_this_machine(const struct manifest *m);
@@ -111,6 +118,13 @@ const char *time_text(int64_t seconds);
  * anything. 0 or -errno (logged).
  */
 must_check int keep_live(struct context *c, struct ruleset *rs);
+
+/*
+ * Prints what differs (difference.h), or with --json that; both with records. EXIT_DONE: they are
+ * equal; EXIT_DIFFERS, or another exit status (logged).
+ */
+int print_difference(struct context *c, struct ruleset *old, const char *old_label,
+		     struct ruleset *new, const char *new_label, bool dynamic);
 
 /* Appends the names of chains that look like other programs', in one line; returns how many there are. */
 size_t foreign_line(const struct ruleset *rs, struct buf *line);

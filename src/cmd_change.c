@@ -51,19 +51,6 @@ static int parse(struct restoring *s, int argc, char **argv)
 	return EXIT_DONE;
 }
 
-/* The exact parts are the kernel's own structures: another machine type has others. */
-static int use_text(struct restoring *s)
-{
-	struct ruleset rs = {0};
-	int r = snapshot_text_ruleset(s->c, s->target.id, &rs);
-
-	if (!r) {
-		ruleset_release(&s->target.manifest.rs);
-		s->target.manifest.rs = rs;
-	}
-	return r;
-}
-
 /* What the version that becomes current has for a text path. */
 static int text_of(struct restoring *s, enum text_kind kind, struct store_text *t, struct buf *content)
 {
@@ -101,16 +88,9 @@ static int load_texts(struct restoring *s)
 
 static int load_target(struct restoring *s)
 {
-	int r = named_load(s->c, s->ref, true, &s->target);
+	int r = named_load_here(s->c, s->ref, &s->target);
 
-	if (!r && s->target.id)
-		r = load_texts(s);
-	if (!r && !of_this_machine(&s->target.manifest)) {
-		log_note("%s was made on %s: its text is used", s->target.label,
-			 s->target.manifest.machine);
-		r = use_text(s);
-	}
-	return r;
+	return !r && s->target.id ? load_texts(s) : r;
 }
 
 static int refuse_foreign(const struct ruleset *live)
@@ -192,13 +172,11 @@ static int finish(struct restoring *s, enum change_result result)
 	}
 }
 
-static int dry_run(const struct restoring *s)
+static int dry_run(struct restoring *s)
 {
-	cleanup_buf struct buf out = BUF_INIT;
-
-	change_describe(&s->live, &s->target.manifest.rs, &out);
-	fputs(buf_str(&out), stdout);
-	return out.len ? EXIT_DIFFERS : EXIT_DONE;
+	log_set_state(NULL);
+	return print_difference(s->c, &s->live, "live", &s->target.manifest.rs, s->target.label,
+				false);
 }
 
 int cmd_restore(struct context *c, int argc, char **argv)

@@ -109,6 +109,10 @@ static int run_program(const struct exec *e)
 	char path[PATH_MAX];
 	int r = -ENOENT;
 
+	if (e->environment) {
+		execvpe(e->argv[0], (char *const *)e->argv, e->environment);
+		return -errno;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
 		if (!program_path(e->argv[0], i, path, sizeof(path)))
 			continue;
@@ -121,9 +125,11 @@ static int run_program(const struct exec *e)
 
 static int child_setup(const struct streams *s, const struct exec *e)
 {
-	if (setpgid(0, 0) || prctl(PR_SET_PDEATHSIG, SIGKILL))
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || (!e->environment && setpgid(0, 0)))
 		return -errno;
 	reset_signals();
+	if (e->environment)
+		return enter_namespaces(e);
 	if (dup2(s->in, 0) < 0 || dup2(s->out[1], 1) < 0 || dup2(s->err[1], 2) < 0)
 		return -errno;
 	return enter_namespaces(e);
@@ -301,12 +307,40 @@ static int started(int status)
 	return r;
 }
 
+/* Runs and waits for a command of the caller's; what the terminal's keys send is the command's alone. */
+static int run_foreground(const struct exec *e, struct streams *s)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, interrupt, quit;
+	int r, status;
+	pid_t pid;
+
+	if (pipe2(s->status, O_CLOEXEC))
+		return -errno;
+	fflush(NULL);
+	sigaction(SIGINT, &ignore, &interrupt);
+	sigaction(SIGQUIT, &ignore, &quit);
+	pid = fork();
+	if (!pid)
+		child_main(s, e);
+	r = pid < 0 ? -errno : 0;
+	streams_close_child(s);
+	if (!r)
+		r = started(s->status[0]);
+	status = pid < 0 ? r : wait_for(pid);
+	sigaction(SIGINT, &interrupt, NULL);
+	sigaction(SIGQUIT, &quit, NULL);
+	return r ? r : status;
+}
+
 int exec_run(const struct exec *e)
 {
 	__attribute__((cleanup(streams_close))) struct streams s = STREAMS_INIT;
-	int r = streams_open(&s, e), status;
+	int r, status;
 	pid_t pid;
 
+	if (e->environment)
+		return run_foreground(e, &s);
+	r = streams_open(&s, e);
 	if (r)
 		return r;
 	pid = fork();
@@ -322,7 +356,7 @@ int exec_run(const struct exec *e)
 	return status < 0 ? status : r;
 }
 
-int exec_fork(int (*fn)(void *arg), void *arg)
+int exec_start(int (*fn)(void *arg), void *arg)
 {
 	pid_t pid;
 
@@ -337,5 +371,18 @@ int exec_fork(int (*fn)(void *arg), void *arg)
 		fflush(NULL);
 		_exit(r);
 	}
-	return wait_for(pid);
+	return pid;
+}
+
+void exec_stop(int pid)
+{
+	kill(pid, SIGKILL);
+	(void)wait_for(pid);
+}
+
+int exec_fork(int (*fn)(void *arg), void *arg)
+{
+	int pid = exec_start(fn, arg);
+
+	return pid < 0 ? pid : wait_for(pid);
 }

@@ -20,10 +20,14 @@ static const struct command commands[] = {
 	 "keep the running rules: history, and text for the next boot"},
 	{"restore", cmd_restore, NEEDS_ADMIN | NEEDS_LOCK, "[REF] [--all] [--dry-run]",
 	 "load a snapshot (default: the current one) exactly"},
+	{"check", cmd_check, 0, "FILE ... [--base empty|live] [--type ipset|iptables|ip6tables|nft]",
+	 "whether files load, tried in a private namespace; live stays as it is"},
 	{"status", cmd_status, NEEDS_ADMIN, "", "what runs, what is saved, and whether they differ"},
 	{"list", cmd_list, 0, "", "the history, newest first"},
 	{"show", cmd_show, 0, "[REF] [--format summary|iptables|ip6tables|nft|ipset]",
 	 "a snapshot, or the live rules"},
+	{"diff", cmd_diff, NEEDS_ADMIN, "[A [B]] [--dynamic]",
+	 "what differs from A (default: @) to B (default: live), rule by rule"},
 	{"verify", cmd_verify, 0, "[REF ...]", "check that snapshots are whole (default: all)"},
 	{"tag", cmd_tag, NEEDS_LOCK, "REF NAME", "name a snapshot; it is then kept for ever"},
 	{"untag", cmd_untag, NEEDS_LOCK, "NAME", "take a name away"},
@@ -36,14 +40,16 @@ static const struct command commands[] = {
 
 static const struct option global_options[] = {
 	{"root", required_argument, NULL, 'r'},	  {"config", required_argument, NULL, 'c'},
-	{"json", no_argument, NULL, 'j'},	  {"quiet", no_argument, NULL, 'q'},
-	{"verbose", no_argument, NULL, 'v'},	  {"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},	  {NULL, 0, NULL, 0},
+	{"json", no_argument, NULL, 'j'},	  {"color", required_argument, NULL, 'C'},
+	{"quiet", no_argument, NULL, 'q'},	  {"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},	  {"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
 };
 
 static int usage(FILE *out, int status)
 {
-	fputs("usage: fwsnap [--root DIR] [--config FILE] [--json] [-q] [-v] COMMAND ...\n\n", out);
+	fputs("usage: fwsnap [--root DIR] [--config FILE] [--json] [--color=WHEN] [-q] [-v] "
+	      "COMMAND ...\n\n", out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
 	fputs("\n'fwsnap COMMAND --help' shows a command's arguments; fwsnap(8) has the rest\n", out);
@@ -177,6 +183,19 @@ static const char *clean_root(char *dir)
 	return dir;
 }
 
+static bool parse_colour(const char *when, enum colour *colour)
+{
+	static const char *const names[] = {
+		[COLOUR_AUTO] = "auto", [COLOUR_ALWAYS] = "always", [COLOUR_NEVER] = "never"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(names[i], when)) {
+			*colour = (enum colour)i;
+			return true;
+		}
+	return false;
+}
+
 /* Reads the options before the command. -1: go on; else an exit status. */
 static int global_option(struct options *opt, int argc, char **argv)
 {
@@ -196,6 +215,12 @@ static int global_option(struct options *opt, int argc, char **argv)
 			break;
 		case 'j':
 			opt->json = true;
+			break;
+		case 'C':
+			if (!parse_colour(optarg, &opt->colour)) {
+				log_error("--color '%s' is none of auto, always, never", optarg);
+				return EXIT_USAGE;
+			}
 			break;
 		case 'q':
 			log_set_level(LOG_ERROR);

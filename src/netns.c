@@ -221,10 +221,17 @@ static bool module_present(const char *module)
 
 int netns_make_link(const char *name, unsigned index)
 {
+	static const struct kind *known; /* made one already */
 	bool tried[ARRAY_SIZE(kinds)] = {false};
 
 	if (!*name || strlen(name) >= IFNAMSIZ)
 		return -EINVAL;
+	if (known) {
+		int r = known->make(known->name, name, index);
+
+		if (r != -EOPNOTSUPP)
+			return r;
+	}
 	/* the kernel loads a module for a kind it lacks: those it has come first */
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -234,6 +241,8 @@ int netns_make_link(const char *name, unsigned index)
 				continue;
 			tried[i] = true;
 			r = kinds[i].make(kinds[i].name, name, index);
+			if (!r)
+				known = &kinds[i];
 			if (r != -EOPNOTSUPP)
 				return r;
 		}

@@ -182,18 +182,41 @@ struct set_ref *ruleset_set_named(const struct ruleset *rs, const char *name)
 	return NULL;
 }
 
-uint16_t ruleset_adopt_set(struct ruleset *rs, const struct set_ref *other)
+uint32_t ruleset_move_link(struct ruleset *rs, const struct ruleset *from, uint32_t index)
 {
-	struct set_ref *s = ruleset_set_named(rs, other->name);
-	uint16_t index = other->index;
+	const struct link_ref *there = ruleset_link(from, index), *same = ruleset_link(rs, index);
+	const char *name = there ? there->name : "";
+	struct link_ref *l = *name ? link_named(rs, name) : NULL;
 
+	if (l && l->index)
+		return l->index;
+	if (same)
+		return strcmp(same->name, name) ? 0 : index;
+	if (!l)
+		l = array_grow(&rs->links, &rs->nlinks, sizeof(*l));
+	l->index = index;
+	strcpy(l->name, name);
+	return index;
+}
+
+uint16_t ruleset_move_set(struct ruleset *rs, const struct ruleset *from, uint16_t index)
+{
+	const struct set_ref *there = ruleset_set(from, index);
+	struct set_ref *s;
+
+	if (!there)
+		return ruleset_set(rs, index) ? SET_REF_NONE : index;
+	s = ruleset_set_named(rs, there->name);
 	if (s)
 		return s->index;
+	/* any number will do that stands for no other name */
 	while (index == SET_REF_NONE || ruleset_set(rs, index))
 		index++;
 	s = array_grow(&rs->sets, &rs->nsets, sizeof(*s));
-	*s = (struct set_ref){.index = index};
-	memcpy(s->name, other->name, sizeof(s->name));
+	*s = *there;
+	s->index = index;
+	s->written = false;
+	s->now = SET_REF_NONE;
 	return index;
 }
 

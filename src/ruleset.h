@@ -119,10 +119,12 @@ const struct link_ref *ruleset_link(const struct ruleset *rs, uint32_t index);
 struct set_ref *ruleset_set(const struct ruleset *rs, uint16_t index);
 struct set_ref *ruleset_set_named(const struct ruleset *rs, const char *name);
 /*
- * The index by which rs knows the ipset that another ruleset knows as `other`: noted if it is new, by the
- * same index where that is free.
+ * The number in rs of what `index` is in `from`, by name; what is new there is noted, with the number
+ * that it has in `from`. 0: rs has that number for another interface. An ipset gets another
+ * number then; SET_REF_NONE: neither knows its name.
  */
-uint16_t ruleset_adopt_set(struct ruleset *rs, const struct set_ref *other);
+uint32_t ruleset_move_link(struct ruleset *rs, const struct ruleset *from, uint32_t index);
+uint16_t ruleset_move_set(struct ruleset *rs, const struct ruleset *from, uint16_t index);
 
 /*
  * Sets links[].now for the caller's namespace: the index that the name has, 0 where it is

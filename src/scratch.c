@@ -7,10 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Seconds; nobody else knows the scratch's own /run/xtables.lock. */
@@ -20,7 +23,12 @@
 struct helper {
 	int socket;
 	const struct ruleset *like;
+	const struct netns_view *view; /* for a rehearsal; else NULL */
+	const struct strlist *names;   /* of interfaces, besides those that `like` notes; NULL: all */
+	struct strlist hidden;	       /* sockets */
 };
+
+enum { NETNS, MNTNS, RESOLVER, HANDED };
 
 static int mount_private(void)
 {
@@ -67,38 +75,77 @@ static void make_links(const struct ruleset *like)
 				make_link(&like->links[i]);
 }
 
-/* unix(7), SCM_RIGHTS: descriptors keep the namespaces alive after the helper's end. */
-static int send_namespaces(int socket)
+/* Interfaces as live has them; with those that only the rules name, once they are made. */
+static void make_view(const struct helper *h)
 {
-	cleanup_close int net = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	cleanup_close int mnt = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	cleanup_strlist struct strlist failed = {NULL, 0}, names = {NULL, 0};
+
+	for (size_t i = 0; h->names && i < h->names->n; i++)
+		strlist_add(&names, h->names->s[i]);
+	for (size_t i = 0; h->names && h->like && i < h->like->nlinks; i++)
+		strlist_add_once(&names, h->like->links[i].name);
+	netns_view_make(h->view, h->names ? &names : NULL, &failed);
+	for (size_t i = 0; i < failed.n; i++)
+		log_warning("cannot make an interface in the scratch: %s", failed.s[i]);
+}
+
+/* Whoever connects there is refused, as nothing listens on a device. */
+static void hide_sockets(const struct strlist *paths)
+{
+	for (size_t i = 0; i < paths->n; i++) {
+		struct stat st;
+
+		if (!lstat(paths->s[i], &st) && S_ISSOCK(st.st_mode) &&
+		    mount("/dev/null", paths->s[i], NULL, MS_BIND, NULL))
+			log_warning("cannot hide '%s' in the scratch: %s", paths->s[i], strerror(errno));
+	}
+}
+
+/* unix(7), SCM_RIGHTS: descriptors keep the namespaces alive after the helper's end. */
+static int send_descriptors(int socket, const int *fds, size_t n)
+{
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(2 * sizeof(int))];
+		char space[CMSG_SPACE(HANDED * sizeof(int))];
 	} control = {0};
 	struct iovec iov = {.iov_base = (char[]){'n'}, .iov_len = 1};
 	struct msghdr msg = {.msg_iov = &iov,
 			     .msg_iovlen = 1,
 			     .msg_control = &control,
-			     .msg_controllen = sizeof(control.space)};
+			     .msg_controllen = CMSG_SPACE(n * sizeof(int))};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
-	if (net < 0 || mnt < 0)
-		return log_errno(-errno, "cannot open the namespaces of the scratch");
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(2 * sizeof(int));
-	memcpy(CMSG_DATA(c), (int[]){net, mnt}, 2 * sizeof(int));
+	c->cmsg_len = CMSG_LEN(n * sizeof(int));
+	memcpy(CMSG_DATA(c), fds, n * sizeof(int));
 	if (sendmsg(socket, &msg, MSG_NOSIGNAL) < 0)
 		return log_errno(-errno, "cannot hand over the namespaces of the scratch");
 	return 0;
 }
 
-static int receive_namespaces(int socket, struct scratch *s)
+static int hand_over(const struct helper *h)
+{
+	cleanup_close int net = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	cleanup_close int mnt = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	cleanup_close int resolver = -1;
+
+	if (net < 0 || mnt < 0)
+		return log_errno(-errno, "cannot open the namespaces of the scratch");
+	if (h->view) {
+		resolver = scratch_resolver_socket();
+		if (resolver < 0)
+			return log_errno(resolver, "cannot make the socket for names in the scratch");
+	}
+	return send_descriptors(h->socket, (int[]){net, mnt, resolver}, h->view ? 3 : 2);
+}
+
+/* Those that were not handed over are -1. */
+static int receive_descriptors(int socket, int fds[static HANDED])
 {
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(2 * sizeof(int))];
+		char space[CMSG_SPACE(HANDED * sizeof(int))];
 	} control;
 	char byte;
 	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
@@ -107,15 +154,13 @@ static int receive_namespaces(int socket, struct scratch *s)
 			     .msg_control = &control,
 			     .msg_controllen = sizeof(control.space)};
 	struct cmsghdr *c;
-	int fds[2];
 
 	if (recvmsg(socket, &msg, MSG_CMSG_CLOEXEC) < 0)
 		return log_errno(-errno, "cannot take over the namespaces of the scratch");
 	c = CMSG_FIRSTHDR(&msg);
-	if (!c || c->cmsg_len != CMSG_LEN(sizeof(fds)))
+	if (!c || c->cmsg_len < CMSG_LEN(2 * sizeof(int)) || c->cmsg_len > CMSG_LEN(HANDED * sizeof(int)))
 		return log_errno(-EPROTO, "cannot take over the namespaces of the scratch");
-	memcpy(fds, CMSG_DATA(c), sizeof(fds));
-	*s = (struct scratch){.netns = fds[0], .mntns = fds[1]};
+	memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
 	return 0;
 }
 
@@ -130,8 +175,11 @@ static int helper_steps(const struct helper *h)
 		r = loopback_up();
 	if (r)
 		return r;
+	hide_sockets(&h->hidden);
+	if (h->view)
+		make_view(h);
 	make_links(h->like);
-	return send_namespaces(h->socket);
+	return hand_over(h);
 }
 
 /* In a child: it logs, and its exit status is the errno. */
@@ -140,21 +188,101 @@ static int helper_main(void *arg)
 	return -helper_steps(arg);
 }
 
-int scratch_open(struct scratch *s, const struct ruleset *like)
+static int start_resolver(struct scratch *s, int socket)
 {
-	cleanup_close int ours = -1, theirs = -1;
-	struct helper h = {.like = like};
-	int ends[2], r;
+	struct resolver resolver = {.socket = socket};
+
+	s->lookups = memfd_create("fwsnap-lookups", MFD_CLOEXEC);
+	if (s->lookups < 0 || fcntl(s->lookups, F_SETFL, O_APPEND))
+		return log_errno(-errno, "cannot keep the names that are looked up");
+	resolver.lookups = s->lookups;
+	s->resolver = exec_start(scratch_resolve, &resolver);
+	if (s->resolver > 0)
+		return 0;
+	s->resolver = 0;
+	return log_errno(-EAGAIN, "cannot start the process that looks up names");
+}
+
+static int open_with(struct scratch *s, struct helper *h)
+{
+	cleanup_close int ours = -1, theirs = -1, resolver = -1;
+	int ends[2], fds[HANDED] = {-1, -1, -1}, r;
 
 	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends))
 		return log_errno(-errno, "cannot make a socket for the scratch");
 	ours = ends[0];
 	theirs = ends[1];
-	h.socket = theirs;
-	r = exec_fork(helper_main, &h);
+	h->socket = theirs;
+	r = exec_fork(helper_main, h);
 	if (r < 0)
 		return log_errno(r, "cannot start the helper that makes the scratch");
-	return r ? -r : receive_namespaces(ours, s);
+	r = r ? -r : receive_descriptors(ours, fds);
+	if (r)
+		return r;
+	*s = (struct scratch){.netns = fds[NETNS], .mntns = fds[MNTNS], .lookups = -1};
+	resolver = fds[RESOLVER];
+	if (resolver >= 0)
+		r = start_resolver(s, resolver);
+	if (r)
+		scratch_close(s);
+	return r;
+}
+
+int scratch_open(struct scratch *s, const struct ruleset *like)
+{
+	return open_with(s, &(struct helper){.like = like});
+}
+
+/* proc_pid_net(5), unix: the sockets of this namespace; those bound to a path have it last. */
+static void find_sockets(struct strlist *paths)
+{
+	FILE *f = fopen("/proc/self/net/unix", "re");
+	cleanup_free char *line = NULL;
+	size_t size = 0;
+
+	while (f && getline(&line, &size, f) > 0) {
+		char *path = strchr(line, '/');
+
+		if (!path)
+			continue;
+		path[strcspn(path, "\n")] = '\0';
+		if (strncmp(path, "/run/", 5) && strncmp(path, "/var/run/", 9))
+			strlist_add_once(paths, path);
+	}
+	if (f)
+		fclose(f);
+}
+
+int scratch_open_rehearsal(struct scratch *s, const struct ruleset *like,
+			   const struct strlist *names)
+{
+	struct netns_view view;
+	struct helper h = {.like = like, .view = &view, .names = names};
+	int r = netns_view_read(&view);
+
+	if (r)
+		log_errno(r, "cannot read the interfaces");
+	find_sockets(&h.hidden);
+	if (!r)
+		r = open_with(s, &h);
+	strlist_release(&h.hidden);
+	netns_view_release(&view);
+	return r;
+}
+
+void scratch_lookups(const struct scratch *s, struct strlist *lookups)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	struct stat st;
+	char *save;
+
+	if (s->lookups < 0 || fstat(s->lookups, &st) || st.st_size <= 0)
+		return;
+	if (pread(s->lookups, buf_reserve(&text, (size_t)st.st_size), (size_t)st.st_size, 0) != st.st_size)
+		return;
+	text.len = (size_t)st.st_size;
+	for (char *line = strtok_r(buf_str(&text), "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		strlist_add_once(lookups, line);
 }
 
 int scratch_open_here(struct scratch *s)
@@ -173,6 +301,9 @@ int scratch_open_here(struct scratch *s)
 
 void scratch_close(struct scratch *s)
 {
+	if (s->resolver)
+		exec_stop(s->resolver);
+	close_p(&s->lookups);
 	close_p(&s->netns);
 	close_p(&s->mntns);
 	*s = (struct scratch)SCRATCH_INIT;
@@ -233,6 +364,7 @@ static int visit_begin(const struct scratch *s, struct visit *v)
 static int load(struct ruleset *rs)
 {
 	const struct capture all = {.lock_wait = LOCK_WAIT};
+	const char *state = log_state();
 	struct ruleset live = {0};
 	struct change change = {.live = &live, .target = rs, .lock_wait = LOCK_WAIT};
 	enum change_result result;
@@ -244,6 +376,8 @@ static int load(struct ruleset *rs)
 		r = result == CHANGE_DONE || result == CHANGE_NOTHING ? 0 : -ECANCELED;
 	}
 	ruleset_release(&live);
+	/* what it said was about the scratch */
+	log_set_state(state);
 	return r;
 }
 

@@ -203,6 +203,23 @@ static int xtables_change(struct plan *plan)
 	return r;
 }
 
+static int xtables_parts(const struct table *t, struct parts *out)
+{
+	cleanup_stream struct xt_stream s;
+	int r = xt_stream_open(&s, t);
+
+	for (size_t i = 0; !r && i < s.nparts; i++) {
+		const struct xt_chain *c = s.parts[i].chain;
+		struct part *p = array_grow(&out->part, &out->n, sizeof(*p));
+
+		p->name = c->name;
+		p->base = c->record.flags & XT_CHAIN_BUILTIN;
+		p->input = p->base && c->hook == NF_INET_LOCAL_IN && !strcmp(t->name, "filter");
+		p->content = s.parts[i].rules || (p->base && c->policy != -NF_ACCEPT - 1);
+	}
+	return r;
+}
+
 const struct engine engine_xtables = {
 	.name = "xtables",
 	.capture = xt_capture,
@@ -212,4 +229,5 @@ const struct engine engine_xtables = {
 	.digest = xtables_digest,
 	.items = xt_items,
 	.compose = xt_compose,
+	.parts = xtables_parts,
 };

@@ -191,16 +191,13 @@ static int find_source(struct composer *c, const struct table *t, const struct s
 	return 0;
 }
 
-static int adopt_set(void *arg, uint16_t *index, bool writes)
+static int move_set(void *arg, uint16_t *index, bool writes)
 {
 	struct composer *c = arg;
-	const struct set_ref *s = ruleset_set(c->from, *index);
 
 	(void)writes;
-	if (!s)
-		return -EBADMSG;
-	*index = ruleset_adopt_set(c->rs, s);
-	return 0;
+	*index = ruleset_move_set(c->rs, c->from, *index);
+	return *index == SET_REF_NONE ? -EXDEV : 0;
 }
 
 static int put_rule(struct composer *c, const struct piece *p)
@@ -223,7 +220,7 @@ static int put_rule(struct composer *c, const struct piece *p)
 			return number;
 		t->verdict = number;
 	}
-	return xt_each_set(c->family, r + 1, adopt_set, c);
+	return xt_each_set(c->family, r + 1, move_set, c);
 }
 
 static int put_all(struct composer *c, const struct link *links, size_t nlinks)
