@@ -250,8 +250,7 @@ static bool needs_lock(enum engine_id e, const struct ruleset *live, const struc
 	return engines[e] && engines[e]->lock && (has_tables(live, e) || has_tables(target, e));
 }
 
-/* Ctrl-C, a hang-up or a stop in the middle would leave half a change: they wait for its end. */
-static void hold_signals(sigset_t *before)
+void change_hold_signals(sigset_t *before)
 {
 	static const int held[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 	sigset_t set;
@@ -273,7 +272,7 @@ enum change_result change_run(struct change *c)
 	sigset_t before;
 	size_t e;
 
-	hold_signals(&before);
+	change_hold_signals(&before);
 	for (e = 0; e < ENGINE_COUNT; e++)
 		if (needs_lock(e, c->live, c->target) && engines[e]->lock(c->lock_wait))
 			break;

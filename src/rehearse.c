@@ -209,11 +209,9 @@ static int load_around_sets(struct rehearsing *g, struct ruleset *sets)
 	int r = 0;
 
 	for (size_t i = 0; i < sets->ntables && !r; i++) {
-		struct table *t = &target.tables[target.ntables++];
-
-		*t = sets->tables[i];
 		/* live's rules say which members are dynamic */
-		r = engines[ENGINE_IPSET]->digest(&target, t);
+		r = engines[ENGINE_IPSET]->digest(&target, &sets->tables[i]);
+		target.tables[target.ntables++] = sets->tables[i];
 	}
 	if (!r) {
 		ruleset_finish(&target);

@@ -119,6 +119,9 @@ static void parse_cause(struct line l, const char *program, struct refusal *f)
 		skip(&l, strcspn(l.start, "0123456789"));
 		skip(&l, strspn(l.start, "0123456789:"));
 	}
+	/* our messages end without a full stop */
+	if (l.len && l.start[l.len - 1] == '.')
+		l.len--;
 	f->cause = l;
 }
 
