@@ -296,6 +296,7 @@ int cmd_confirm(struct context *c, int argc, char **argv)
 
 		log_set_state(NULL);
 		log_note("kept %s", text);
+		prune_history(c);
 	}
 	pending_release(&p);
 	return r > 0 ? EXIT_PARTIAL : exit_status(r);
