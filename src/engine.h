@@ -87,6 +87,24 @@ struct plan {
 	 */
 	struct watch *watch;
 	bool touched; /* set by an engine whose change failed but may be in force all the same */
+	/* what the engine did */
+	struct strlist unstaged; /* what went into force in one step, with a gap */
+	unsigned commits;        /* that packets can tell apart */
+	unsigned batches, messages; /* nft: what was sent */
+};
+
+/* A chain or set of a table. */
+struct part {
+	const char *name; /* in the records */
+	bool set;
+	bool base;    /* a chain at a hook */
+	bool input;   /* a chain that judges packets for the host: a filter at hook input */
+	bool content; /* it has rules, elements, or another policy than accept */
+};
+
+struct parts {
+	struct part *part;
+	size_t n;
 };
 
 /* An item and where it is from. */
@@ -95,6 +113,8 @@ struct piece {
 	const struct table *table;
 	const struct item *item;
 };
+
+typedef void item_reference(void *arg, enum item_kind kind, const char *name);
 
 struct engine {
 	const char *name;
@@ -117,6 +137,8 @@ struct engine {
 	 * as it was, unless it says otherwise by plan->touched. Called also without steps of its own (nsteps == 0).
 	 */
 	int (*change)(struct plan *plan);
+	/* How many commits that packets can tell apart `change` needs for these steps; NULL: one if there are any. */
+	unsigned (*count)(const struct plan *plan);
 	/*
 	 * Removes what `change` had to leave because rules still referred to it
 	 * (ipset: sets no longer wanted). NULL if there is nothing of the kind. 1: something
@@ -130,6 +152,11 @@ struct engine {
 	 */
 	int (*digest)(struct ruleset *rs, struct table *t);
 	/*
+	 * Adds the named chains and sets of a table with records. 0 or -EBADMSG (not logged). NULL: its
+	 * tables have none.
+	 */
+	int (*parts)(const struct table *t, struct parts *out);
+	/*
 	 * Takes a table of rs, with records, apart; the items' names live as long as the records. 0 or
 	 * -EBADMSG (not logged).
 	 */
@@ -138,9 +165,17 @@ struct engine {
 	 * Puts records and digests of t, a table of rs as ruleset_add made it, together from pieces of tables of
 	 * the same identity, in the order of enum item_kind. What a rule brings along (anonymous sets, a bound
 	 * chain) comes with it; the numbers of `from` become those of rs by name, what is
-	 * new there is noted. 0; -EXDEV (not logged): a number stands for two names.
+	 * new there is noted. 0; not logged: -EXDEV: a number stands for two names; -ENOENT: a piece refers to
+	 * a chain that is not among them.
 	 */
 	int (*compose)(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
+	/*
+	 * Calls fn for the chains and named sets of t without which compose, or the kernel, would not take these of its
+	 * items: to tell them needs no more than to be among the pieces. Perhaps for more than
+	 * those, and more than once; never for objects. The names live as long as the records. NULL: there are none.
+	 */
+	void (*refers)(const struct table *t, const struct item *const *items, size_t n,
+		       item_reference *fn, void *arg);
 };
 
 extern const struct engine engine_ipset, engine_nft;

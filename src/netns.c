@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "netns.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
@@ -82,6 +83,40 @@ int netns_is_init(void)
 	if (stat("/proc/1/net/dev", &init) || stat("/proc/self/net/dev", &self))
 		return -errno;
 	return init.st_dev == self.st_dev && init.st_ino == self.st_ino;
+}
+
+static bool process_lives_in(const char *want)
+{
+	DIR *d = opendir("/proc");
+	bool found = false;
+
+	for (struct dirent *e; d && !found && (e = readdir(d));) {
+		cleanup_free char *path = str_printf("/proc/%s/ns/net", e->d_name);
+		char name[64];
+		ssize_t n = readlink(path, name, sizeof(name) - 1);
+
+		name[n > 0 ? n : 0] = '\0';
+		found = !strcmp(name, want);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+bool netns_exists(uint64_t inode)
+{
+	cleanup_free char *want = str_printf("net:[%llu]", (unsigned long long)inode);
+	char *line = NULL;
+	size_t size = 0;
+	bool found = process_lives_in(want);
+	FILE *mounts = fopen("/proc/self/mountinfo", "re");
+
+	while (mounts && !found && getline(&line, &size, mounts) > 0)
+		found = strstr(line, want);
+	if (mounts)
+		fclose(mounts);
+	free(line);
+	return found;
 }
 
 int netns_enter(int fd)
@@ -221,10 +256,17 @@ static bool module_present(const char *module)
 
 int netns_make_link(const char *name, unsigned index)
 {
+	static const struct kind *known; /* made one already */
 	bool tried[ARRAY_SIZE(kinds)] = {false};
 
 	if (!*name || strlen(name) >= IFNAMSIZ)
 		return -EINVAL;
+	if (known) {
+		int r = known->make(known->name, name, index);
+
+		if (r != -EOPNOTSUPP)
+			return r;
+	}
 	/* the kernel loads a module for a kind it lacks: those it has come first */
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -234,6 +276,8 @@ int netns_make_link(const char *name, unsigned index)
 				continue;
 			tried[i] = true;
 			r = kinds[i].make(kinds[i].name, name, index);
+			if (!r)
+				known = &kinds[i];
 			if (r != -EOPNOTSUPP)
 				return r;
 		}

@@ -26,6 +26,12 @@ bool netns_same(const struct netns_id *a, const struct netns_id *b);
 must_check int netns_is_init(void);
 
 /*
+ * Whether anything that can be seen here keeps the network namespace with this inode (that of
+ * /proc/PID/ns/net) alive: a process or a mount.
+ */
+bool netns_exists(uint64_t inode);
+
+/*
  * Enters the namespace behind fd and returns a descriptor of the one left
  * (for netns_leave, which closes it), or -errno.
  */
@@ -38,5 +44,24 @@ void netns_leave(int fd);
  * (dummy, ifb, veth, tap, bridge). 0, -EEXIST, -EOPNOTSUPP if no kind works.
  */
 must_check int netns_make_link(const char *name, unsigned index);
+
+/* The interfaces of a namespace with their addresses and routes: dumped rtnetlink(7) messages. */
+struct netns_view {
+	struct buf links, addresses, routes;
+};
+
+/* Reads those of the caller's namespace; of routes the first NETNS_ROUTES of the main table. 0 or -errno. */
+#define NETNS_ROUTES 10000
+must_check int netns_view_read(struct netns_view *v);
+void netns_view_release(struct netns_view *v);
+/* Adds the names of its interfaces. */
+void netns_view_names(const struct netns_view *v, struct strlist *names);
+/*
+ * Makes interfaces of a view in the caller's namespace: with name, index, hardware address, MTU, up or down, and their
+ * addresses; with connected and default routes, with all routes if names is NULL: all interfaces. They lead
+ * nowhere. Interfaces that cannot be made are added to failed as "eth0: WHY"; what an interface made of another kind
+ * does not take is left out.
+ */
+void netns_view_make(const struct netns_view *v, const struct strlist *names, struct strlist *failed);
 
 #endif

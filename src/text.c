@@ -180,14 +180,36 @@ int text_guess(const struct buf *text, const char *name)
 	return line_is_nft(line) || script_is_nft(all) ? TEXT_NFT : -EINVAL;
 }
 
+static bool head_has(const struct buf *text, const char *needle)
+{
+	return text->len &&
+	       memmem(text->data, text->len < 512 ? text->len : 512, needle, strlen(needle));
+}
+
+int text_variant_told(const struct buf *text)
+{
+	if (head_has(text, "-legacy-restore"))
+		return VARIANT_LEGACY;
+	return head_has(text, "-nft-restore") ? VARIANT_NFT : -1;
+}
+
 enum text_variant text_variant_of(const struct buf *text)
 {
-	static const char legacy[] = "-legacy-restore";
+	return text_variant_told(text) == VARIANT_LEGACY ? VARIANT_LEGACY : VARIANT_NFT;
+}
 
-	return text->len && memmem(text->data, text->len < 512 ? text->len : 512, legacy,
-				   strlen(legacy))
-		       ? VARIANT_LEGACY
-		       : VARIANT_NFT;
+enum text_variant text_variant_installed(enum text_kind kind)
+{
+	const char *argv[] = {kind == TEXT_IP6TABLES ? "ip6tables-restore" : "iptables-restore",
+			      "--version", NULL};
+	cleanup_buf struct buf out = BUF_INIT;
+	struct exec e = EXEC_INIT;
+
+	e.argv = argv;
+	e.out = &out;
+	e.timeout = 10;
+	/* before there were two variants, it told none */
+	return !exec_run(&e) && !strstr(buf_str(&out), "nf_tables") ? VARIANT_LEGACY : VARIANT_NFT;
 }
 
 void text_load_order(bool nft_first, enum text_kind order[static TEXT_KINDS])
@@ -202,6 +224,5 @@ void text_load_order(bool nft_first, enum text_kind order[static TEXT_KINDS])
 
 bool text_nft_first(const struct buf *nft)
 {
-	return nft->len && memmem(nft->data, nft->len < 512 ? nft->len : 512, TEXT_NFT_FIRST,
-				  strlen(TEXT_NFT_FIRST));
+	return head_has(nft, TEXT_NFT_FIRST);
 }

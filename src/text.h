@@ -74,6 +74,10 @@ bool text_nft_first(const struct buf *nft);
 
 /* The variant that a text was written for, as its head says; VARIANT_NFT if it does not. */
 enum text_variant text_variant_of(const struct buf *text);
+/* Likewise, but -1 if it does not. */
+int text_variant_told(const struct buf *text);
+/* The variant of this machine's iptables (or ip6tables) programs. */
+enum text_variant text_variant_installed(enum text_kind kind);
 
 /*
  * Guesses the kind from content and file name ("*filter" ..., "create ...", "table inet x {"; a name with

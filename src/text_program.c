@@ -7,6 +7,8 @@
 
 /* Seconds; a program that hangs must not hang a save. */
 #define PROGRAM_TIMEOUT 600
+/* Bytes; some programs repeat the line. */
+#define CAUSE_LIMIT 300
 
 static const struct program {
 	const char *lister;
@@ -119,6 +121,9 @@ static void parse_cause(struct line l, const char *program, struct refusal *f)
 		skip(&l, strcspn(l.start, "0123456789"));
 		skip(&l, strspn(l.start, "0123456789:"));
 	}
+	/* our messages end without a full stop */
+	if (l.len && l.start[l.len - 1] == '.')
+		l.len--;
 	f->cause = l;
 }
 
@@ -133,13 +138,15 @@ static void describe_refusal(const char *program, int status, struct buf *err, s
 			f.line = (unsigned)strtoul(l.start + strlen("Error occurred at line: "),
 						   NULL, 10);
 		else if (!f.cause.len && l.len && !line_begins(&l, "#") &&
+			 !line_begins(&l, "In file included from ") &&
 			 !line_find(&l, "Warning: "))
 			parse_cause(l, program, &f);
 	}
 	if (f.line)
 		buf_printf(why, "line %u: ", f.line);
 	if (f.cause.len)
-		buf_add(why, f.cause.start, f.cause.len);
+		buf_printf(why, "%.*s%s", (int)(f.cause.len < CAUSE_LIMIT ? f.cause.len : CAUSE_LIMIT),
+			   f.cause.start, f.cause.len < CAUSE_LIMIT ? "" : " ...");
 	else if (status > 128)
 		buf_printf(why, "%s ended by signal %d", program, status - 128);
 	else
@@ -285,25 +292,26 @@ static int list_ipset(struct scratch *s, const struct table *t, const struct tex
 	return r;
 }
 
-static int list_nft(struct scratch *s, const struct table *t, bool counters, struct buf *out,
+/* options: "-s" without counters, "-a" with handles; NULL: neither */
+static int list_nft(struct scratch *s, const struct table *t, const char *options, struct buf *out,
 		    struct buf *why)
 {
 	const char *plain[] = {"nft", "list", "table", family_name(t->family), t->name, NULL};
-	const char *stateless[] = {"nft",   "-s", "list", "table", family_name(t->family),
-				   t->name, NULL};
+	const char *special[] = {"nft",	  options, "list", "table", family_name(t->family),
+				 t->name, NULL};
 
-	return run(s, counters ? plain : stateless, NULL, out, why);
+	return run(s, options ? special : plain, NULL, out, why);
 }
 
-int text_list(struct scratch *s, const struct table *t, const struct text_way *w, bool counters,
-	      struct buf *out, struct buf *why)
+static int list(struct scratch *s, const struct table *t, const struct text_way *w, bool counters,
+		const char *nft_options, struct buf *out, struct buf *why)
 {
 	int r;
 
 	if (w->kind == TEXT_IPSET)
 		r = list_ipset(s, t, w, counters, out, why);
 	else if (w->kind == TEXT_NFT)
-		r = list_nft(s, t, counters, out, why);
+		r = list_nft(s, t, nft_options, out, why);
 	else
 		r = list_iptables(s, t, w, counters, out, why);
 	if (!r && !out->len) {
@@ -311,6 +319,18 @@ int text_list(struct scratch *s, const struct table *t, const struct text_way *w
 		r = -EINVAL;
 	}
 	return r;
+}
+
+int text_list(struct scratch *s, const struct table *t, const struct text_way *w, bool counters,
+	      struct buf *out, struct buf *why)
+{
+	return list(s, t, w, counters, counters ? NULL : "-s", out, why);
+}
+
+int text_list_apart(struct scratch *s, const struct table *t, const struct text_way *w,
+		    struct buf *out, struct buf *why)
+{
+	return list(s, t, w, false, "-as", out, why);
 }
 
 void text_put_head(struct buf *out, enum text_kind kind, enum text_variant variant, bool counters)

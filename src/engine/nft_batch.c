@@ -69,15 +69,12 @@ void nft_put_string(struct nft_batch *b, uint16_t type, const char *s)
 
 size_t nft_nest_begin(struct nft_batch *b, uint16_t type)
 {
-	size_t at = b->out.len;
-
-	nft_put(b, type | NLA_F_NESTED, NULL, 0);
-	return at;
+	return nft_nest_open(&b->out, type | NLA_F_NESTED);
 }
 
 void nft_nest_end(struct nft_batch *b, size_t at)
 {
-	((struct nlattr *)(void *)(b->out.data + at))->nla_len = (uint16_t)(b->out.len - at);
+	nft_nest_close(&b->out, at);
 }
 
 /* What a message is about, for people: "rule 3 of chain 'input' in table 'inet fw'". Caller frees. */

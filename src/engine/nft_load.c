@@ -131,7 +131,7 @@ static void index_table(struct load *d, struct loading *l)
 static int put_one(struct load *d, const struct loading *l, const struct nlmsghdr *nlh)
 {
 	struct nft_copy c = {
-		.rs = l->names, .index = &l->index, .load = true, .out = &d->batch.out};
+		.rs = l->names, .index = &l->index, .purpose = NFT_LOAD, .out = &d->batch.out};
 	size_t at = d->batch.out.len;
 	int r = 0;
 

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cmd.h"
+#include "log.h"
+#include "rehearse.h"
+
+#include <getopt.h>
+#include <string.h>
+
+struct checking {
+	struct context *c;
+	int type;  /* enum text_kind; -1: guess */
+	bool live; /* the base */
+	struct rehearse_file *files;
+	size_t n;
+};
+
+static int kind_of(const char *name)
+{
+	for (int kind = 0; kind < TEXT_KINDS; kind++)
+		if (!strcmp(text_formats[kind].name, name))
+			return kind;
+	return -1;
+}
+
+static int parse(struct checking *s, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"base", required_argument, NULL, 'b'},
+		{"type", required_argument, NULL, 't'},
+		{NULL, 0, NULL, 0},
+	};
+	int o;
+
+	s->type = -1;
+	while ((o = next_option(s->c, argc, argv, "", options)) != -1) {
+		if (o == 't') {
+			s->type = kind_of(optarg);
+			if (s->type < 0)
+				return usage_error(s->c, "unknown type of text '%s'", optarg);
+		} else if (o == 'b' && (!strcmp(optarg, "live") || !strcmp(optarg, "empty"))) {
+			s->live = *optarg == 'l';
+		} else if (o == 'b') {
+			return usage_error(s->c, "the base is 'live' or 'empty', not '%s'", optarg);
+		} else {
+			return EXIT_USAGE;
+		}
+	}
+	return optind < argc ? EXIT_DONE : usage_error(s->c, "no file is named");
+}
+
+static int read_files(struct checking *s, int argc, char **argv)
+{
+	int r = 0;
+
+	for (int i = optind; i < argc && !r; i++) {
+		struct rehearse_file file;
+
+		r = rehearse_read(argv[i], s->type, &file);
+		if (!r)
+			*(struct rehearse_file *)array_grow(&s->files, &s->n, sizeof(file)) = file;
+	}
+	return r;
+}
+
+static int check_files(struct checking *s)
+{
+	const struct capture capture = {.lock_wait = s->c->config.lock_wait};
+	struct ruleset live = {0};
+	int r = s->live ? engines_capture(&live, &capture) : 0;
+
+	if (!r)
+		r = rehearse_check(s->live ? &live : NULL, s->files, s->n);
+	ruleset_release(&live);
+	return r;
+}
+
+int cmd_check(struct context *c, int argc, char **argv)
+{
+	struct checking s = {.c = c};
+	int r = parse(&s, argc, argv);
+
+	if (r)
+		return r;
+	log_set_state(NULL);
+	r = read_files(&s, argc, argv);
+	if (!r)
+		r = check_files(&s);
+	for (size_t i = 0; i < s.n; i++) {
+		if (!r)
+			log_note("'%s' loads", s.files[i].name);
+		rehearse_file_release(&s.files[i]);
+	}
+	free(s.files);
+	return exit_status(r);
+}
