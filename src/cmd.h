@@ -41,6 +41,7 @@ enum needs {
 	NEEDS_ADMIN = 1,  /* CAP_NET_ADMIN: it looks into the kernel */
 	NEEDS_LOCK = 2,   /* it changes something: lock, and store_recover first */
 	NEEDS_CREATE = 4, /* the store is made if absent */
+	NEEDS_NO_STORE = 8, /* it opens none, and works in any namespace */
 };
 
 struct command {

@@ -20,7 +20,7 @@ static const struct command commands[] = {
 	 "keep the running rules: history, and text for the next boot"},
 	{"restore", cmd_restore, NEEDS_ADMIN | NEEDS_LOCK, "[REF] [--all] [--dry-run]",
 	 "load a snapshot (default: the current one) exactly"},
-	{"check", cmd_check, 0, "FILE ... [--base empty|live] [--type ipset|iptables|ip6tables|nft]",
+	{"check", cmd_check, NEEDS_NO_STORE, "FILE ... [--base empty|live] [--type ipset|iptables|ip6tables|nft]",
 	 "whether files load, tried in a private namespace; live stays as it is"},
 	{"status", cmd_status, NEEDS_ADMIN, "", "what runs, what is saved, and whether they differ"},
 	{"list", cmd_list, 0, "", "the history, newest first"},
@@ -159,12 +159,12 @@ static int prepare(struct context *c)
 		log_error("'%s' needs root (CAP_NET_ADMIN)", c->command->name);
 		return EXIT_DENIED;
 	}
-	r = check_namespace(c);
+	r = c->command->needs & NEEDS_NO_STORE ? 0 : check_namespace(c);
 	if (!r)
 		r = config_read(&c->config, config, c->opt.config != NULL);
 	if (!r && c->command->needs & NEEDS_LOCK)
 		r = take_lock(c);
-	if (!r)
+	if (!r && !(c->command->needs & NEEDS_NO_STORE))
 		r = open_store(c);
 	return exit_status(r);
 }
