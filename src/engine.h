@@ -87,6 +87,10 @@ struct plan {
 	 */
 	struct watch *watch;
 	bool touched; /* set by an engine whose change failed but may be in force all the same */
+	/* what the engine did */
+	struct strlist unstaged; /* what went into force in one step, with a gap */
+	unsigned commits;        /* that packets can tell apart */
+	unsigned batches, messages; /* nft: what was sent */
 };
 
 /* A chain or set of a table. */
@@ -133,6 +137,8 @@ struct engine {
 	 * as it was, unless it says otherwise by plan->touched. Called also without steps of its own (nsteps == 0).
 	 */
 	int (*change)(struct plan *plan);
+	/* How many commits that packets can tell apart `change` needs for these steps; NULL: one if there are any. */
+	unsigned (*count)(const struct plan *plan);
 	/*
 	 * Removes what `change` had to leave because rules still referred to it
 	 * (ipset: sets no longer wanted). NULL if there is nothing of the kind. 1: something

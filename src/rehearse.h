@@ -45,6 +45,8 @@ void rehearse_file_release(struct rehearse_file *file);
  */
 must_check int rehearse(struct rehearsal *r);
 void rehearsal_release(struct rehearsal *r);
+/* Runs r->command for real, in the caller's namespace and environment: fills status and touched. Returns as rehearse. */
+must_check int rehearse_live(struct rehearsal *r);
 
 /*
  * Only whether it loads (check): base is live, or NULL for the empty ruleset. Works without privilege in a user namespace if base is

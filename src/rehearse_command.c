@@ -151,19 +151,31 @@ static int judge(const char *command, int status)
 	return status ? -EINVAL : 0;
 }
 
-int rehearse_run(struct rehearsal *r, struct scratch *s)
+/* In the scratch, or where we are. */
+static int run(struct rehearsal *r, struct scratch *s, char *const *environment)
 {
-	cleanup_free char **environment = make_environment();
 	struct traces before = {0}, after = {0};
 	struct exec e = EXEC_INIT;
 
 	e.argv = r->command;
 	e.environment = environment;
 	take_traces(&before);
-	r->status = scratch_run(s, &e);
+	r->status = s ? scratch_run(s, &e) : exec_run(&e);
 	take_traces(&after);
 	compare_traces(&before, &after, &r->touched);
 	traces_release(&before);
 	traces_release(&after);
 	return judge(r->command[0], r->status);
+}
+
+int rehearse_run(struct rehearsal *r, struct scratch *s)
+{
+	cleanup_free char **environment = make_environment();
+
+	return run(r, s, environment);
+}
+
+int rehearse_live(struct rehearsal *r)
+{
+	return run(r, NULL, environ);
 }

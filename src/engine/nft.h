@@ -8,9 +8,10 @@
  * positions, owner, and attributes that hold kernel state (NFTA_SET_TYPE, NFTA_SET_COUNT).
  * Rules of bound chains come before the rules that jump there, and sequence numbers are 0.
  *
- * nft_dump.c captures, nft_message.c copies a message for one of three ends (to compare,
- * to load, to move), nft_index.c knows the sets and chains of a table, nft_digest.c compares,
- * nft_items.c takes tables apart, nft_compose.c puts them together, nft_refers.c knows what that takes,
+ * nft_dump.c captures, nft_store.c keeps what is dumped, nft_watch.c hears what others
+ * commit meanwhile, nft_message.c copies a message for one of three ends (to compare, to load,
+ * to move), nft_index.c knows the sets and chains of a table, nft_digest.c compares,
+ * nft_items.c takes tables apart, nft_compose.c puts them together,
  * nft_load.c builds batches and sends them, nft_order.c knows the order of base chains,
  * nft_parts.c names chains and sets.
  */
