@@ -130,7 +130,7 @@ test: all $(UNIT) $(ENGINE) $(B)/tests/fwsnap $(B)/tests/cli/terminal $(B)/tests
 test-all: test
 	@$(MAKE) --no-print-directory test ASAN=1
 leaks: $(B)/tests/leaks/test_leaks
-	@$< --figures
+	@CMOCKA_MESSAGE_OUTPUT=TAP $< --figures
 demo: all
 	@tests/demo $(abspath $(B)/fwsnap)
 bench: all $(B)/tests/bench/measure

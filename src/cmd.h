@@ -46,6 +46,7 @@ enum needs {
 	NEEDS_LOCK = 2,   /* it changes something: lock, and store_recover first */
 	NEEDS_CREATE = 4, /* the store is made if absent */
 	NEEDS_SETTLED = 8, /* it is refused while a change is pending */
+	NEEDS_NO_MORE = 16, /* not even the configuration */
 };
 
 struct command {
@@ -54,7 +55,7 @@ struct command {
 	int (*run)(struct context *c, int argc, char **argv);
 	unsigned needs;
 	const char *arguments; /* for the usage line */
-	const char *help;      /* one line */
+	const char *help;      /* one line; NULL: fwsnap itself calls it */
 };
 
 int cmd_save(struct context *c, int argc, char **argv);
@@ -74,6 +75,7 @@ int cmd_untag(struct context *c, int argc, char **argv);
 int cmd_prune(struct context *c, int argc, char **argv);
 int cmd_export(struct context *c, int argc, char **argv);
 int cmd_import(struct context *c, int argc, char **argv);
+int cmd_guard(struct context *c, int argc, char **argv);
 
 /* Exit status for what a lower layer returned and logged: 0 or -errno. */
 int exit_status(int r);

@@ -266,6 +266,9 @@ static void put_set(const struct putting *p, const struct group *g)
 struct rules {
 	const struct listed *listed[SIDES]; /* NULL: not to be shown */
 	size_t n[SIDES];		    /* put so far */
+	size_t run[SIDES];		    /* entry where those that stand together last began */
+	size_t run_at;			    /* place in its listing of the first that is gone */
+	bool hidden;			    /* two that differ are written alike */
 };
 
 static void count_rules(const struct group *g, size_t n[static SIDES])
@@ -279,8 +282,8 @@ static void count_rules(const struct group *g, size_t n[static SIDES])
 }
 
 /* The i-th that is listed in a chain is the i-th that was loaded. */
-static const char *put_rule(const struct putting *p, struct difference_section *s, struct rules *r,
-			    const struct item_change *c)
+static void put_rule(const struct putting *p, struct difference_section *s, struct rules *r,
+		     const struct item_change *c)
 {
 	enum side side = c->new ? SIDE_NEW : SIDE_OLD;
 	size_t at = r->n[side]++;
@@ -288,19 +291,42 @@ static const char *put_rule(const struct putting *p, struct difference_section *
 	size_t number = side == SIDE_OLD ? c->place : c->place - r->n[SIDE_OLD] + at;
 	cleanup_free char *name = str_printf("rule %zu", number + 1);
 
-	if (!r->listed[side]) {
+	if (r->listed[side])
+		difference_add_line(s, side_sign(side), r->listed[side]->pieces.s[at]);
+	else
 		put_unknown(p, s, side, name);
-		return NULL;
+}
+
+static bool is_rule(const struct group *g, size_t i, enum side side)
+{
+	return i < g->n && item_of(g->e[i].change)->kind == ITEM_RULE &&
+	       change_side(g->e[i].change, side);
+}
+
+/* Of rules that stand for others, whether one is written like the one in its place. */
+static void compare_texts(struct rules *r, const struct group *g, size_t i)
+{
+	enum side side = is_rule(g, i, SIDE_NEW) ? SIDE_NEW : SIDE_OLD;
+	size_t twin;
+
+	if (!i || !is_rule(g, i - 1, side)) {
+		r->run[side] = i;
+		r->run_at = side == SIDE_OLD ? r->n[SIDE_OLD] : r->run_at;
 	}
-	difference_add_line(s, side_sign(side), r->listed[side]->pieces.s[at]);
-	return r->listed[side]->pieces.s[at];
+	if (side == SIDE_OLD || !r->listed[SIDE_OLD] || !r->listed[SIDE_NEW])
+		return;
+	twin = r->run[SIDE_OLD] + i - r->run[SIDE_NEW];
+	if (twin >= r->run[SIDE_NEW] || !is_rule(g, twin, SIDE_OLD))
+		return;
+	r->hidden |= !digest_equal(g->e[twin].change->old->digest, g->e[i].change->new->digest) &&
+		     !strcmp(r->listed[SIDE_OLD]->pieces.s[r->run_at + twin - r->run[SIDE_OLD]],
+			     r->listed[SIDE_NEW]->pieces.s[r->n[SIDE_NEW]]);
 }
 
 static void put_rules(const struct putting *p, struct difference_section *s, const struct group *g)
 {
 	struct rules r = {0};
 	size_t n[SIDES] = {0};
-	bool hidden = false;
 
 	count_rules(g, n);
 	for (int side = 0; side < SIDES; side++) {
@@ -309,19 +335,12 @@ static void put_rules(const struct putting *p, struct difference_section *s, con
 			r.listed[side] = NULL;
 	}
 	for (size_t i = 0; i < g->n; i++) {
-		const struct item_change *c = g->e[i].change;
-		const char *text;
-
-		if (item_of(c)->kind != ITEM_RULE)
+		if (item_of(g->e[i].change)->kind != ITEM_RULE)
 			continue;
-		text = put_rule(p, s, &r, c);
-		/* one that moved is not another one */
-		hidden = hidden || (text && c->new && i && g->e[i - 1].change->old &&
-				    !g->e[i - 1].change->new && r.n[SIDE_OLD] && r.listed[SIDE_OLD] &&
-				    !strcmp(text, r.listed[SIDE_OLD]->pieces.s[r.n[SIDE_OLD] - 1]) &&
-				    !digest_equal(c->new->digest, g->e[i - 1].change->old->digest));
+		compare_texts(&r, g, i);
+		put_rule(p, s, &r, g->e[i].change);
 	}
-	if (hidden)
+	if (r.hidden)
 		put_hidden(s);
 	p->d->counts.rules_removed += (unsigned)n[SIDE_OLD];
 	p->d->counts.rules_added += (unsigned)n[SIDE_NEW];

@@ -178,14 +178,15 @@ void guard_disarm(const struct guard *g)
 	record_release(&r);
 }
 
-/* Undoes what is in the record; loud: nobody is waiting for it here. */
+/* why: all have to be told, since who began it may not be here; NULL: whoever asked for it is. */
 static enum guard_state undo(const struct guard *g, struct record *r, const char *why)
 {
 	struct way w = {0};
-	enum guard_state state = GUARD_LOST;
+	enum guard_state state;
 
-	if (!way_load(&w, r))
-		state = step_undo(r, &w, g->store);
+	if (way_load(&w, r) && !w.before.format)
+		log_error("the way back is gone");
+	state = step_undo(r, &w, g->store);
 	way_release(&w);
 	if (why && (state == GUARD_UNDONE || state == GUARD_LOST))
 		guard_tell(r, state, why, NULL);
@@ -286,11 +287,11 @@ static const char *overdue(const struct record *r)
 	case GUARD_ARMED:
 		if (!process_alive(&r->caller))
 			return "was cut off";
-		return record_guarded(r) ? NULL : "has no guard any more";
+		return record_forsaken(r) ? "has no guard any more" : NULL;
 	case GUARD_SWAPPED:
 		if (boottime() >= r->pending.deadline)
 			return "was not confirmed in time";
-		return record_guarded(r) ? NULL : "has no guard any more";
+		return record_forsaken(r) ? "has no guard any more" : NULL;
 	case GUARD_UNDOING:
 		return "was being undone";
 	default:
@@ -339,7 +340,7 @@ static int recover_one(const struct guard *g, const char *folder, bool *open)
 		e = drop(folder);
 	else if (record_is_ours(&r))
 		e = recover_ours(g, &r);
-	else if (!record_guarded(&r) && !netns_exists((uint64_t)r.netns))
+	else if (!netns_exists((uint64_t)r.netns))
 		e = drop(folder);
 	else
 		e = 0;

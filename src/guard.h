@@ -103,4 +103,10 @@ enum guard_state guard_undo(const struct guard *g, struct strlist *conflicts);
  */
 must_check int guard_recover(const struct guard *g);
 
+/*
+ * What `fwsnap guard ID` does, which nobody types: is the guard of the record with this id, in a unit of systemd's.
+ * Returns when it is over: 0, or -errno (logged): it is to be started again.
+ */
+must_check int guard_serve(const char *root, const char *id);
+
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "guard_process.h"
 
-#include "exec.h"
 #include "fault.h"
 #include "guard_step.h"
 #include "guard_tell.h"
@@ -14,52 +13,31 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Longest time that a state, or the clock after a suspend, goes unnoticed. */
 #define TICK_MS 250
-#define STAND_SECONDS 10
-/* The old rules are back at the deadline and 5 seconds, whoever holds the lock. */
+/* The old rules are back at the deadline and 5 seconds, whoever holds a lock. */
 #define LOCK_SECONDS 3
-
-struct guarding {
-	const char *root, *folder, *id; /* which record */
-	bool again;			/* another one stood here before */
-	struct record record;
-	struct way way;
-	int lock; /* the watcher's */
-};
+#define XTABLES_SECONDS 1
 
 static struct buf said = BUF_INIT;
+static volatile sig_atomic_t stopped;
 
 static void say(const char *line)
 {
 	buf_add_str(&said, line);
 }
 
-/* What of this is not to be had leaves the guard weaker, not without use. */
-static void write_file(const char *path, const char *text)
+static void stop(int signal_number)
 {
-	FILE *f = fopen(path, "we");
-
-	if (f) {
-		fputs(text, f);
-		fclose(f);
-	}
+	(void)signal_number;
+	stopped = 1;
 }
 
-/* Out of the caller's cgroup, which may be ended as a whole: cgroups(7), version 2 alone or
- * beside 1. */
-static void leave_cgroup(void)
-{
-	write_file("/sys/fs/cgroup/cgroup.procs", "0");
-	write_file("/sys/fs/cgroup/unified/cgroup.procs", "0");
-}
-
-static void ignore_signals(void)
+/* Only what shows a fault of ours ends us, and SIGKILL. */
+void guard_set_signals(bool stops)
 {
 	static const int kept[] = {SIGCHLD, SIGSEGV, SIGBUS,  SIGILL,
 				   SIGFPE,  SIGABRT, SIGTRAP, SIGSYS};
@@ -72,36 +50,39 @@ static void ignore_signals(void)
 		if (!keep)
 			signal(s, SIG_IGN);
 	}
+	if (stops)
+		signal(SIGTERM, stop);
 }
-
-/* the guard */
 
 /* A pause that ends early when the caller does, as long as that counts. */
-static void pause_for(const struct guarding *g, int64_t nanoseconds)
+static void pause_for(const struct record *r, int64_t nanoseconds)
 {
 	cleanup_close int caller = -1;
-	int ms = (int)(nanoseconds / 1000000) + 1;
+	int64_t ms = nanoseconds / 1000000 + 1;
 	struct pollfd p = {.fd = -1, .events = POLLIN};
 
-	if (g->record.pending.state == GUARD_ARMED)
-		caller = (int)syscall(SYS_pidfd_open, (pid_t)g->record.caller.pid, 0);
-	/* the number may be another process's already: then the next look finds it gone */
-	if (process_alive(&g->record.caller))
+	if (r->pending.state == GUARD_ARMED)
+		caller = (int)syscall(SYS_pidfd_open, (pid_t)r->caller.pid, 0);
+	/* the number may be another process's by now: the next look finds ours gone */
+	if (caller >= 0 && process_alive(&r->caller))
 		p.fd = caller;
-	poll(&p, 1, ms < TICK_MS ? ms : TICK_MS);
+	poll(&p, 1, ms < TICK_MS ? (int)ms : TICK_MS);
 }
 
-static const char *due(const struct guarding *g, int64_t *left)
+/* Why something has to be done now; NULL: nothing, for so many nanoseconds. */
+static const char *due(const struct record *r, int64_t *left)
 {
-	const struct pending *p = &g->record.pending;
+	const struct pending *p = &r->pending;
 
 	*left = TICK_MS * 1000000LL;
 	switch (p->state) {
 	case GUARD_ARMED:
-		return process_alive(&g->record.caller) ? NULL : "was cut off";
+		return process_alive(&r->caller) ? NULL : "was cut off";
 	case GUARD_SWAPPED:
 		*left = p->deadline - boottime();
-		return *left > 0 ? NULL : "was not confirmed in time";
+		if (*left <= 0)
+			return "was not confirmed in time";
+		return stopped ? "lost its guard, which was stopped" : NULL;
 	case GUARD_CONFIRMING:
 		return "was being confirmed";
 	case GUARD_UNDOING:
@@ -111,28 +92,37 @@ static const char *due(const struct guarding *g, int64_t *left)
 	}
 }
 
+static void undo(struct guarding *g, struct store *store, const char *why)
+{
+	enum guard_state state;
+
+	if (way_load(g->way, &g->record))
+		log_warning("what others changed meanwhile is taken back, too");
+	state = step_undo(&g->record, g->way, store);
+	if (state == GUARD_UNDONE || state == GUARD_LOST || (state == GUARD_UNDOING && !g->told))
+		guard_tell(&g->record, state, why, buf_str(&said));
+	if (state == GUARD_UNDOING) {
+		g->told = true;
+		pause_for(&g->record, TICK_MS * 1000000LL);
+	}
+	buf_release(&said);
+}
+
 /*
- * With the lock, or without it once its time is up. Without the lock the store is another's, and a
- * confirm that is under way has won.
+ * With the lock, or without it once its time is up: then the store is another's, and a confirm that
+ * is under way has won.
  */
 static void act(struct guarding *g, int lock, const char *why)
 {
 	struct store store = {0};
 	struct store *s = NULL;
-	enum guard_state state;
 
 	if (lock >= 0 && g->record.store && !store_open(&store, g->record.store, g->root, false))
 		s = &store;
-	if (g->record.pending.state == GUARD_CONFIRMING) {
-		if (lock >= 0 && step_confirm(&g->record, s) < 0)
-			log_warning("'%s' could not be confirmed", g->record.pending.what);
-	} else {
-		if (way_load(&g->way, &g->record))
-			log_warning("everything goes back");
-		state = step_undo(&g->record, &g->way, s);
-		if (state == GUARD_UNDONE || state == GUARD_LOST)
-			guard_tell(&g->record, state, why, buf_str(&said));
-	}
+	if (g->record.pending.state != GUARD_CONFIRMING)
+		undo(g, s, why);
+	else if (lock >= 0 && step_confirm(&g->record, s) < 0)
+		log_warning("'%s' could not be confirmed", g->record.pending.what);
 	store_close(&store);
 }
 
@@ -144,129 +134,69 @@ static void take_and_act(struct guarding *g, const char *why)
 
 	fault_point("guard-locked");
 	record_refresh(&g->record);
-	if (g->record.pending.state == state && due(g, &left))
+	if (g->record.pending.state == state && due(&g->record, &left))
 		act(g, lock, why);
 }
 
-static int guard_loop(struct guarding *g)
+static void stand(struct guarding *g)
 {
+	const struct record *r = &g->record;
 	int64_t left;
-	const char *why;
 
-	while (pending_open(&g->record.pending)) {
-		why = due(g, &left);
+	while (pending_open(&r->pending)) {
+		const char *why = due(r, &left);
+
 		if (why)
 			take_and_act(g, why);
 		else
-			pause_for(g, left);
+			pause_for(r, left);
 		fault_point("guard-tick");
 		record_refresh(&g->record);
 	}
-	return 0;
 }
 
-/* 0 once it is over: whoever watches us lets it be. */
-static int guard_stand(struct guarding *g)
+/* The lock is what tells that it stands: all that may fail comes before. */
+static int prepare_and_stand(struct guarding *g)
 {
 	cleanup_close int lock = -1;
 	cleanup_free char *path = NULL;
 	int r = record_read_folder(&g->record, g->root, g->folder);
 
-	if (r <= 0 || strcmp(g->record.pending.id, g->id) || !pending_open(&g->record.pending))
-		return r < 0;
+	if (r < 0)
+		return r;
+	if (!r || strcmp(g->record.pending.id, g->id) || !pending_open(&g->record.pending))
+		return 0;
 	fault_point("guard-stand");
-	if (way_load(&g->way, &g->record))
-		return 1;
+	if (g->record.lock_wait > XTABLES_SECONDS)
+		g->record.lock_wait = XTABLES_SECONDS;
+	r = way_load(g->way, &g->record);
+	if (r < 0)
+		return r;
 	(void)!mlockall(MCL_CURRENT | MCL_FUTURE);
 	path = record_path(&g->record, RECORD_GUARD);
 	lock = lock_take(path, LOCK_SECONDS, NULL);
 	if (lock < 0)
-		return 1;
+		return lock;
 	fault_point("guard-stands");
-	return guard_loop(g);
+	stand(g);
+	return 0;
 }
 
-static int guard_main(void *arg)
+int guard_stand(struct guarding *g)
 {
-	struct guarding *g = arg;
+	struct way way = {0};
 	int r;
 
-	prctl(PR_SET_PDEATHSIG, 0);
-	fault_role(g->again ? "rewatch" : "watch");
+	g->way = &way;
+	guard_set_signals(g->stops);
 	log_set_sink(say);
 	log_set_state(NULL);
-	r = guard_stand(g);
-	record_release(&g->record);
-	way_release(&g->way);
+	r = prepare_and_stand(g);
+	log_set_sink(NULL);
+	fputs(buf_str(&said), stderr);
 	buf_release(&said);
-	return r;
-}
-
-/* the watcher */
-
-static bool is_over(const struct guarding *g)
-{
-	struct record r = {0};
-	bool over = record_read_folder(&r, g->root, g->folder) <= 0 ||
-		    strcmp(r.pending.id, g->id) || !pending_open(&r.pending);
-
-	record_release(&r);
-	return over;
-}
-
-/* The lock is closed in the guard: it tells of this process alone. */
-static int watched_guard(void *arg)
-{
-	struct guarding *g = arg;
-
-	close_p(&g->lock);
-	return guard_main(g);
-}
-
-/* 1: it had to be started again. */
-static int watch_main(void *arg)
-{
-	struct guarding *g = arg;
-	const struct timespec pause = {.tv_nsec = 100000000};
-	cleanup_free char *path = str_printf("%s/" RECORD_WATCHER, g->folder);
-
-	fault_role("watcher");
-	log_set_sink(say);
-	leave_cgroup();
-	ignore_signals();
-	write_file("/proc/self/oom_score_adj", "-1000");
-	g->lock = lock_take(path, LOCK_SECONDS, NULL);
-	while (exec_fork(watched_guard, g) && !is_over(g)) {
-		fault_point("guard-again");
-		nanosleep(&pause, NULL);
-		g->again = true;
-	}
-	return g->again;
-}
-
-/* starting it */
-
-static int wait_until_it_stands(const struct record *r)
-{
-	cleanup_free char *path = record_path(r, RECORD_GUARD);
-	const struct timespec pause = {.tv_nsec = 2000000};
-
-	for (int64_t end = boottime() + STAND_SECONDS * SECOND; boottime() < end;) {
-		int held = lock_held(path);
-
-		if (held)
-			return held < 0 ? held : 0;
-		nanosleep(&pause, NULL);
-	}
-	return -ETIMEDOUT;
-}
-
-int guard_start(const struct record *r)
-{
-	struct guarding g = {.root = r->root, .folder = r->folder, .id = r->pending.id};
-	int e = exec_detach(watch_main, &g);
-
-	if (!e)
-		e = wait_until_it_stands(r);
-	return e < 0 ? log_errno(e, "cannot start the guard of the change") : 0;
+	record_release(&g->record);
+	way_release(&way);
+	/* starting again would not repair it */
+	return r == -EBADMSG ? 0 : r;
 }

@@ -18,6 +18,8 @@
 #define RECORD_LIMIT (4U << 20)
 /* A rename may hide the name from a folder that is being read. */
 #define MARK_TRIES 5
+/* systemd starts a guard that was killed again within this time. */
+#define GRACE_MS 1000
 
 static const char *const words[] = {
 	[GUARD_ARMED] = "armed",
@@ -473,6 +475,18 @@ bool record_guarded(const struct record *r)
 	cleanup_free char *watcher = record_path(r, RECORD_WATCHER);
 
 	return lock_held(guard) > 0 || lock_held(watcher) > 0;
+}
+
+bool record_forsaken(const struct record *r)
+{
+	const struct timespec pause = {.tv_nsec = GRACE_MS / 20 * 1000000L};
+
+	for (int i = 0; i < 20; i++) {
+		if (record_guarded(r))
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
 }
 
 static int remove_all(const char *folder, bool states)

@@ -69,6 +69,8 @@ must_check int record_drop(const char *folder);
 #define RECORD_WATCHER "watcher"
 char *record_path(const struct record *r, const char *name);
 bool record_guarded(const struct record *r);
+/* Whether none does, nor comes back at once. */
+bool record_forsaken(const struct record *r);
 
 /* CLOCK_BOOTTIME in nanoseconds. */
 int64_t boottime(void);

@@ -13,10 +13,14 @@ int way_load(struct way *w, const struct record *r)
 {
 	int e = w->before.format ? 0 : record_way(r, "before", &w->before);
 
+	if (e)
+		manifest_release(&w->before);
 	if (e || w->has_after)
 		return e;
 	e = record_way(r, "after", &w->after);
 	w->has_after = !e;
+	if (e)
+		manifest_release(&w->after);
 	return e == -ENOENT ? 0 : e;
 }
 
@@ -46,7 +50,7 @@ static enum guard_state undo(struct record *r, struct way *w)
 {
 	const struct timespec pause = {.tv_nsec = 200000000};
 
-	for (int i = 0; i < UNDO_TRIES; i++) {
+	for (int i = 0; w->before.format && i < UNDO_TRIES; i++) {
 		if (i)
 			nanosleep(&pause, NULL);
 		strlist_release(&r->pending.conflicts);

@@ -19,7 +19,7 @@ must_check int way_load(struct way *w, const struct record *r);
 void way_release(struct way *w);
 
 /*
- * Undoes: armed, swapped or undoing become undone or lost, pending.conflicts is filled in. GUARD_UNDOING: not
+ * Undoes (without a way back it is lost): armed, swapped or undoing become undone or lost, pending.conflicts is filled in. GUARD_UNDOING: not
  * yet, a lock of another program was not to be had (logged). Otherwise what the state is: another process was
  * quicker. store: what was prepared there is abandoned; NULL: it stays.
  */

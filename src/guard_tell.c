@@ -13,14 +13,24 @@
 /* More than any host has; bounds the work. */
 #define TERMINALS 1000
 
+static const char *outcome(enum guard_state state)
+{
+	switch (state) {
+	case GUARD_UNDONE:
+		return "it is undone, the old rules are back";
+	case GUARD_LOST:
+		return "the old rules could NOT be wholly brought back";
+	default:
+		return "the old rules are NOT back yet, it is tried again and again";
+	}
+}
+
 static void report(struct buf *out, const struct record *r, enum guard_state state, const char *why)
 {
 	const struct pending *p = &r->pending;
 
 	buf_printf(out, "fwsnap: '%s'%s%s %s: %s\n", p->what, p->user ? " of " : "",
-		   p->user ? p->user : "", why,
-		   state == GUARD_UNDONE ? "it is undone, the old rules are back"
-					 : "the old rules could NOT be wholly brought back");
+		   p->user ? p->user : "", why, outcome(state));
 	for (size_t i = 0; i < p->conflicts.n; i++)
 		buf_printf(out, "fwsnap: changed by others too, undone all the same: %s\n",
 			   p->conflicts.s[i]);

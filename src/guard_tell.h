@@ -8,8 +8,8 @@
 #include "guard_record.h"
 
 /*
- * Says on every terminal of utmpx(5), on that of the caller, and in syslog(3) what became of it: undone or
- * lost, why, the conflicts, the files that are not undone; `said`: what was logged meanwhile (NULL: nothing).
+ * Says on every terminal of utmpx(5), on that of the caller, and in syslog(3) what became of it (undone, lost,
+ * or undoing: it is held up), why, the conflicts, the files that are not undone; `said`: what was logged meanwhile (NULL: nothing).
  * Waits for no terminal.
  */
 void guard_tell(const struct record *r, enum guard_state state, const char *why, const char *said);

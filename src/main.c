@@ -47,6 +47,7 @@ static const struct command commands[] = {
 	{"import", cmd_import, NEEDS_LOCK | NEEDS_CREATE | NEEDS_SETTLED,
 	 "FILE [-m TEXT] [--tag NAME] [--type ipset|iptables|ip6tables|nft]",
 	 "add a snapshot or a text of rules to the history; live stays as it is"},
+	{"guard", cmd_guard, NEEDS_ADMIN | NEEDS_NO_MORE, "ID", NULL},
 };
 
 static const struct option global_options[] = {
@@ -62,7 +63,8 @@ static int usage(FILE *out, int status)
 	fputs("usage: fwsnap [--root DIR] [--config FILE] [--json] [--color=WHEN] [-q] [-v] "
 	      "COMMAND ...\n\n", out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+		if (commands[i].help)
+			fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
 	fputs("\n'fwsnap COMMAND --help' shows a command's arguments; fwsnap(8) has the rest\n", out);
 	return status;
 }
@@ -165,6 +167,8 @@ static int prepare(struct context *c)
 		return EXIT_DENIED;
 	}
 	r = check_namespace(c);
+	if (c->command->needs & NEEDS_NO_MORE)
+		return exit_status(r);
 	if (!r)
 		r = config_read(&c->config, config, c->opt.config != NULL);
 	if (!r && c->command->needs & NEEDS_LOCK)
@@ -289,7 +293,7 @@ int main(int argc, char **argv)
 	optind = 0; /* getopt begins anew */
 	if (argc > 1 && !strcmp(argv[1], "--help")) {
 		printf("usage: fwsnap %s %s\n%s\n", c.command->name, c.command->arguments,
-		       c.command->help);
+		       c.command->help ? c.command->help : "fwsnap itself calls it");
 		return finish_output(EXIT_DONE);
 	}
 	status = prepare(&c);
