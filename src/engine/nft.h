@@ -8,8 +8,9 @@
  * positions, owner, and attributes that hold kernel state (NFTA_SET_TYPE, NFTA_SET_COUNT).
  * Rules of bound chains come before the rules that jump there, and sequence numbers are 0.
  *
- * nft_dump.c captures, nft_message.c copies a message for one of three ends (to compare,
- * to load, to move), nft_index.c knows the sets and chains of a table, nft_digest.c compares,
+ * nft_dump.c captures, nft_store.c keeps what is dumped, nft_watch.c hears what others
+ * commit meanwhile, nft_message.c copies a message for one of three ends (to compare, to load,
+ * to move), nft_index.c knows the sets and chains of a table, nft_digest.c compares,
  * nft_items.c takes tables apart, nft_compose.c puts them together,
  * nft_load.c builds batches and sends them, nft_order.c knows the order of base chains,
  * nft_parts.c names chains and sets.
@@ -54,6 +55,7 @@ struct nft_set {
 	struct nft_messages elements; /* nft_index_records */
 	const struct nlmsghdr *record;
 	char *moved; /* the name that it gets elsewhere; owned */
+	bool met;    /* nft_refers: searched already */
 };
 
 struct nft_chain {
@@ -68,6 +70,7 @@ struct nft_chain {
 	struct nft_messages messages; /* its rules (nft_index_records) */
 	const struct nlmsghdr *record;
 	char *moved; /* the name that it gets elsewhere; owned */
+	bool met;    /* nft_refers: searched already */
 	size_t turn; /* while it is changed: its place there, from 1 */
 };
 
@@ -202,6 +205,8 @@ int nft_change(struct plan *plan);
 int nft_take_apart(struct ruleset *rs, const struct table *t, struct items *out, struct nft_index *x);
 int nft_items(struct ruleset *rs, const struct table *t, struct items *out);
 int nft_compose(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
+void nft_refers(const struct table *t, const struct item *const *items, size_t n,
+		item_reference *fn, void *arg);
 int nft_parts(const struct table *t, struct parts *out);
 
 /*
