@@ -459,8 +459,7 @@ struct guarded {
 	const char *state;
 };
 
-/* Ctrl-C, a hang-up or a stop in the middle would leave half a change: they wait for its end. */
-static void hold_signals(sigset_t *before)
+void change_hold_signals(sigset_t *before)
 {
 	static const int held[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 	sigset_t set;
@@ -481,7 +480,7 @@ static int guarded_begin(struct guarded *g, const struct ruleset *a, const struc
 	int r = 0;
 
 	g->state = log_state();
-	hold_signals(&g->signals);
+	change_hold_signals(&g->signals);
 	for (size_t e = 0; e < ENGINE_COUNT && !r; e++) {
 		if (!engines[e] || !engines[e]->lock || (!has_tables(a, e) && !has_tables(b, e)))
 			continue;

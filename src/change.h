@@ -11,6 +11,8 @@
 
 #include "engine.h"
 
+#include <signal.h>
+
 /* What the firewall is after change_run. */
 enum change_result {
 	CHANGE_DONE,     /* it is the target, verified, with what others changed meanwhile */
@@ -54,5 +56,11 @@ enum change_result change_undo(struct ruleset *before, struct ruleset *after, un
 
 /* Lets packets pass again that a change which was cut off holds back. 1: so it was (noted), 0, -errno (logged). */
 must_check int change_hold_remove(void);
+
+/*
+ * Ctrl-C, a hang-up or a stop in the middle of a change would leave half of it: they wait for its end, when the caller
+ * sets the mask `before` again.
+ */
+void change_hold_signals(sigset_t *before);
 
 #endif

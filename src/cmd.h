@@ -6,6 +6,7 @@
 #define FWSNAP_CMD_H
 
 #include "config.h"
+#include "guard.h"
 #include "store.h"
 
 /* Exit statuses; fwsnap(8) EXIT STATUS documents each. */
@@ -44,6 +45,9 @@ enum needs {
 	NEEDS_ADMIN = 1,  /* CAP_NET_ADMIN: it looks into the kernel */
 	NEEDS_LOCK = 2,   /* it changes something: lock, and store_recover first */
 	NEEDS_CREATE = 4, /* the store is made if absent */
+	NEEDS_SETTLED = 8, /* it is refused while a change is pending */
+	NEEDS_NO_MORE = 16, /* not even the configuration */
+	NEEDS_NO_STORE = 32, /* it opens none, and works in any namespace */
 };
 
 struct command {
@@ -52,10 +56,14 @@ struct command {
 	int (*run)(struct context *c, int argc, char **argv);
 	unsigned needs;
 	const char *arguments; /* for the usage line */
-	const char *help;      /* one line */
+	const char *help;      /* one line; NULL: fwsnap itself calls it */
 };
 
 int cmd_save(struct context *c, int argc, char **argv);
+int cmd_apply(struct context *c, int argc, char **argv);
+int cmd_run(struct context *c, int argc, char **argv);
+int cmd_confirm(struct context *c, int argc, char **argv);
+int cmd_rollback(struct context *c, int argc, char **argv);
 int cmd_restore(struct context *c, int argc, char **argv);
 int cmd_check(struct context *c, int argc, char **argv);
 int cmd_status(struct context *c, int argc, char **argv);
@@ -68,6 +76,7 @@ int cmd_untag(struct context *c, int argc, char **argv);
 int cmd_prune(struct context *c, int argc, char **argv);
 int cmd_export(struct context *c, int argc, char **argv);
 int cmd_import(struct context *c, int argc, char **argv);
+int cmd_guard(struct context *c, int argc, char **argv);
 
 /* Exit status for what a lower layer returned and logged: 0 or -errno. */
 int exit_status(int r);
@@ -81,6 +90,17 @@ int usage_error(const struct context *c, const char *format, ...) printf_like(2,
 struct option;
 int next_option(const struct context *c, int argc, char **argv, const char *letters,
 		const struct option *options);
+
+/* The lock of all that changes below the root: taken (main does it for NEEDS_LOCK; 0 or -errno, logged), given back. */
+must_check int context_lock(struct context *c);
+void context_unlock(struct context *c);
+/* What guard.h works on. */
+struct guard context_guard(struct context *c);
+/* EXIT_FAILED (logged, with what ends it) if a change is pending, else EXIT_DONE. */
+int refuse_pending(struct context *c);
+
+/* Removes versions beyond those that the configuration keeps (a failure is a warning). */
+void prune_history(struct context *c);
 
 /* Whether there is any history; if not, says so. */
 bool have_store(const struct context *c);

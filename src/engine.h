@@ -114,6 +114,8 @@ struct piece {
 	const struct item *item;
 };
 
+typedef void item_reference(void *arg, enum item_kind kind, const char *name);
+
 struct engine {
 	const char *name;
 	/*
@@ -167,6 +169,13 @@ struct engine {
 	 * a chain that is not among them.
 	 */
 	int (*compose)(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
+	/*
+	 * Calls fn for the chains and named sets of t without which compose, or the kernel, would not take these of its
+	 * items: to tell them needs no more than to be among the pieces. Perhaps for more than
+	 * those, and more than once; never for objects. The names live as long as the records. NULL: there are none.
+	 */
+	void (*refers)(const struct table *t, const struct item *const *items, size_t n,
+		       item_reference *fn, void *arg);
 };
 
 extern const struct engine engine_ipset, engine_nft;

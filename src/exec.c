@@ -386,3 +386,43 @@ int exec_fork(int (*fn)(void *arg), void *arg)
 
 	return pid < 0 ? pid : wait_for(pid);
 }
+
+static void close_above(int last)
+{
+	if (!syscall(SYS_close_range, (unsigned)last + 1, ~0U, 0U))
+		return;
+	for (long fd = sysconf(_SC_OPEN_MAX); --fd > last;)
+		close((int)fd);
+}
+
+static void __attribute__((noreturn)) detached_main(int (*fn)(void *arg), void *arg)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || chdir("/"))
+		_exit(126);
+	close_above(2);
+	reset_signals();
+	_exit(fn(arg));
+}
+
+/* The one in the middle leads the session and ends, so that no terminal can become ours again. */
+int exec_detach(int (*fn)(void *arg), void *arg)
+{
+	pid_t pid;
+	int r;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		setsid();
+		pid = fork();
+		if (!pid)
+			detached_main(fn, arg);
+		_exit(pid < 0 ? errno : 0);
+	}
+	r = wait_for(pid);
+	return r > 0 ? -r : r;
+}

@@ -9,8 +9,8 @@
  * Rules of bound chains come before the rules that jump there, and sequence numbers are 0.
  *
  * nft_dump.c captures, nft_store.c keeps what is dumped, nft_watch.c hears what others
- * commit meanwhile, nft_message.c copies a message for one of three ends (to compare,
- * to load, to move), nft_index.c knows the sets and chains of a table, nft_digest.c compares,
+ * commit meanwhile, nft_message.c copies a message for one of three ends (to compare, to load,
+ * to move), nft_index.c knows the sets and chains of a table, nft_digest.c compares,
  * nft_items.c takes tables apart, nft_compose.c puts them together,
  * nft_load.c builds batches and sends them, nft_order.c knows the order of base chains,
  * nft_parts.c names chains and sets.
@@ -55,6 +55,7 @@ struct nft_set {
 	struct nft_messages elements; /* nft_index_records */
 	const struct nlmsghdr *record;
 	char *moved; /* the name that it gets elsewhere; owned */
+	bool met;    /* nft_refers: searched already */
 };
 
 struct nft_chain {
@@ -69,6 +70,7 @@ struct nft_chain {
 	struct nft_messages messages; /* its rules (nft_index_records) */
 	const struct nlmsghdr *record;
 	char *moved; /* the name that it gets elsewhere; owned */
+	bool met;    /* nft_refers: searched already */
 	size_t turn; /* while it is changed: its place there, from 1 */
 };
 
@@ -138,6 +140,7 @@ struct nft_copy {
 
 /* Appends an attribute; type with its flags. */
 void nft_put_attribute(struct buf *out, uint16_t type, const void *data, size_t n);
+void nft_put_text(struct buf *out, uint16_t type, const char *s);
 /* Begins an attribute that holds others; its place, for nft_nest_close. */
 size_t nft_nest_open(struct buf *out, uint16_t type);
 void nft_nest_close(struct buf *out, size_t at);
@@ -202,6 +205,8 @@ int nft_change(struct plan *plan);
 int nft_take_apart(struct ruleset *rs, const struct table *t, struct items *out, struct nft_index *x);
 int nft_items(struct ruleset *rs, const struct table *t, struct items *out);
 int nft_compose(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
+void nft_refers(const struct table *t, const struct item *const *items, size_t n,
+		item_reference *fn, void *arg);
 int nft_parts(const struct table *t, struct parts *out);
 
 /*

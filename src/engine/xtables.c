@@ -254,5 +254,6 @@ const struct engine engine_xtables = {
 	.digest = xtables_digest,
 	.items = xt_items,
 	.compose = xt_compose,
+	.refers = xt_refers,
 	.parts = xtables_parts,
 };

@@ -20,15 +20,17 @@ static size_t message_begin(struct nft_batch *b, uint8_t type, uint16_t flags, c
 
 	nft_put_string(b, NFTA_TABLE_NAME, table);
 	if (chain)
-		nft_put_string(b, type == NFT_MSG_NEWCHAIN ? NFTA_CHAIN_NAME : NFTA_RULE_CHAIN,
+		nft_put_string(b,
+			       type == NFT_MSG_NEWRULE || type == NFT_MSG_DELRULE ? NFTA_RULE_CHAIN
+										  : NFTA_CHAIN_NAME,
 			       chain);
 	return at;
 }
 
 /* "immediate": a register becomes n. */
-static void put_rule(struct nft_batch *b, const char *table, unsigned n)
+static void put_rule(struct nft_batch *b, const char *table, const char *chain, unsigned n)
 {
-	size_t at = message_begin(b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, table, "c");
+	size_t at = message_begin(b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, table, chain);
 	size_t list = nft_nest_begin(b, NFTA_RULE_EXPRESSIONS), data, value;
 	size_t element = nft_nest_begin(b, NFTA_LIST_ELEM);
 	uint32_t dreg = htonl(NFT_REG_1);
@@ -45,17 +47,26 @@ static void put_rule(struct nft_batch *b, const char *table, unsigned n)
 	nft_message_end(b, at);
 }
 
-void writer_put(struct nft_batch *b, const char *name, unsigned n)
+void writer_make(struct nft_batch *b, const char *table, const char *chain)
 {
-	nft_message_end(b, message_begin(b, NFT_MSG_NEWTABLE, NLM_F_CREATE, name, NULL));
-	nft_message_end(b, message_begin(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE, name, "c"));
-	nft_message_end(b, message_begin(b, NFT_MSG_DELRULE, 0, name, "c"));
-	put_rule(b, name, n);
+	nft_message_end(b, message_begin(b, NFT_MSG_NEWTABLE, NLM_F_CREATE, table, NULL));
+	nft_message_end(b, message_begin(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE, table, chain));
 }
 
-void writer_delete(struct nft_batch *b, const char *name)
+void writer_put(struct nft_batch *b, const char *table, const char *chain, unsigned n)
 {
-	nft_message_end(b, message_begin(b, NFT_MSG_DELTABLE, 0, name, NULL));
+	nft_message_end(b, message_begin(b, NFT_MSG_DELRULE, 0, table, chain));
+	put_rule(b, table, chain, n);
+}
+
+void writer_delete(struct nft_batch *b, const char *table)
+{
+	nft_message_end(b, message_begin(b, NFT_MSG_DELTABLE, 0, table, NULL));
+}
+
+void writer_delete_chain(struct nft_batch *b, const char *table, const char *chain)
+{
+	nft_message_end(b, message_begin(b, NFT_MSG_DELCHAIN, 0, table, chain));
 }
 
 static int commit(writer_commit *fn, unsigned n)

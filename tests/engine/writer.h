@@ -14,9 +14,12 @@
 /* Puts the messages of the n-th commit. */
 typedef void writer_commit(struct nft_batch *b, unsigned n);
 
-/* Table `ip NAME` with a chain `c`, whose rules, if any, become one rule that tells n. */
-void writer_put(struct nft_batch *b, const char *name, unsigned n);
-void writer_delete(struct nft_batch *b, const char *name);
+/* A table of family ip with a chain, which may be there. */
+void writer_make(struct nft_batch *b, const char *table, const char *chain);
+/* The rules of the chain become one rule that tells n. */
+void writer_put(struct nft_batch *b, const char *table, const char *chain, unsigned n);
+void writer_delete(struct nft_batch *b, const char *table);
+void writer_delete_chain(struct nft_batch *b, const char *table, const char *chain);
 /* Commits once, as this process. */
 void writer_commit_once(writer_commit *fn, unsigned n);
 
