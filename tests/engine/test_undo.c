@@ -78,7 +78,7 @@ static bool cut_off(struct ruleset *target, const char *point)
 }
 
 static const char *const points[] = {
-	"change-held",	 "change-ipset-swap", "change-ipset",	 "change-nft-batch", "change-nft",	     "change-xtables-table",
+	"change-held",	 "change-ipset-join", "change-ipset-swap", "change-ipset-part", "change-ipset",	 "change-nft-batch", "change-nft",	     "change-xtables-table",
 	"change-xtables", "change-finished",  "change-released", "change-verified",
 };
 
