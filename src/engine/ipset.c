@@ -149,6 +149,7 @@ struct work {
 	const struct step *step;
 	enum deed deed;
 	char temporary[IPSET_MAXNAMELEN];
+	bool aside; /* rules will be on the temporary one: it is not to be swapped */
 	bool written;
 	bool moves;         /* members that stay are carried over as they are */
 	struct ruleset now; /* the set as it was when the new one was filled */
@@ -177,10 +178,38 @@ bool ipset_stands_for(const char *temporary, const char *set)
 	return !strncmp(temporary, name, strlen(name) - 1);
 }
 
+/* What its members are, however they are kept: ":ip,port"; of all lists the same. */
+static const char *members_of_type(const struct table *t)
+{
+	const char *colon = t->type ? strchr(t->type, ':') : NULL;
+
+	return colon && strncmp(t->type, "list", 4) != 0 ? colon : "";
+}
+
+bool ipset_can_swap(const struct table *a, const struct table *b)
+{
+	return a->family == b->family && !strcmp(members_of_type(a), members_of_type(b));
+}
+
+/* The temporary name that rules of the target have for the set, or NULL: they have its own. */
+static struct set_ref *find_aside(const struct ruleset *target, const char *name)
+{
+	for (size_t i = 0; i < target->nsets; i++)
+		if (ipset_stands_for(target->sets[i].name, name))
+			return &target->sets[i];
+	return NULL;
+}
+
 static void name_temporary(struct ipset_kernel *k, struct work *w)
 {
+	const struct set_ref *aside = find_aside(w->step->names, step_name(w->step));
 	unsigned n = 0;
 
+	w->aside = aside != NULL;
+	if (aside) {
+		memcpy(w->temporary, aside->name, sizeof(w->temporary));
+		return;
+	}
 	do
 		ipset_temporary_name(step_name(w->step), n++, w->temporary);
 	while (ipset_index(k, w->temporary) != SET_REF_NONE);
@@ -251,6 +280,10 @@ static int put_in_place(struct ipset_kernel *k, struct work *w)
 
 	if (w->deed != DEED_STAGED)
 		return 0;
+	if (w->aside) {
+		w->deed = DEED_WAITS;
+		return 0;
+	}
 	r = ipset_swap(k, w->temporary, name, true);
 	if (!r) {
 		w->deed = DEED_SWAPPED;
@@ -504,7 +537,9 @@ static int finish_waiting(struct ipset_kernel *k, struct plan *plan, const struc
 
 	if (s->action != ACTION_REPLACE)
 		return 0;
-	ref = ruleset_set_named(plan->target, s->new->name);
+	ref = find_aside(plan->target, s->new->name);
+	if (!ref)
+		ref = ruleset_set_named(plan->target, s->new->name);
 	if (!ref || ref->now == ipset_index(k, s->new->name))
 		return 0;
 	r = destroy_released(k, s->new->name, false);

@@ -35,6 +35,9 @@
 void ipset_temporary_name(const char *set, unsigned n, char name[static IPSET_MAXNAMELEN]);
 bool ipset_stands_for(const char *temporary, const char *set);
 
+/* Whether the kernel can swap sets like these two: it wants members of the same kind, however they are kept. */
+bool ipset_can_swap(const struct table *a, const struct table *b);
+
 /* No record is longer: where a member is refused the kernel sends it all back, in one piece. */
 #define IPSET_RECORD_LIMIT 65400U
 

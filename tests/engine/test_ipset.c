@@ -297,6 +297,59 @@ static void sets_that_cannot_change_member_by_member_are_swapped(void **state)
 	}
 }
 
+static bool has_rules(const char *which, const char *program)
+{
+	return !strcmp(which, "both") || !strcmp(which, program);
+}
+
+/* The rules stay as they are; a table that has nothing to do with the set is not touched. */
+static void load_under_rules(const char *set, const char *which)
+{
+	static const char *const programs[] = {"legacy", "nft"};
+
+	place_move(false);
+	load(set);
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		cleanup_free char *rules = str_printf(
+			"iptables-%s -A INPUT -m set --match-set s src -j DROP; iptables-%s -t mangle -A INPUT -s 9.9.9.9 -c 7 8",
+			programs[i], programs[i]);
+
+		if (has_rules(which, programs[i]))
+			free(place_shell(rules));
+	}
+}
+
+static void assert_counted(const char *which, const char *program)
+{
+	cleanup_free char *show = str_printf("iptables-%s-save -c -t mangle | grep -c '^.7:8. -A INPUT -s 9.9.9.9'", program);
+
+	if (has_rules(which, program))
+		assert_shell(show, "1\n");
+}
+
+/* There and back, and there again. */
+static void a_set_of_another_type_comes_under_equal_rules(void **state)
+{
+	const char *which = *state;
+	struct ruleset rs[2] = {{.ntables = 0}, {.ntables = 0}};
+
+	if (strcmp(which, "nft") != 0)
+		place_legacy_or_skip();
+	load_under_rules("create x hash:ip\ncreate s hash:ip,port\nadd s 1.1.1.1,tcp:1\ncreate l list:set\nadd l x\n", which);
+	place_capture(&rs[0]);
+	load_under_rules("create x hash:ip\ncreate s hash:net counters\nadd s 10.0.0.0/8\ncreate l list:set\nadd l x\n", which);
+	place_capture(&rs[1]);
+	for (size_t n = 0; n < 3; n++) {
+		assert_int_equal(place_change(&rs[n % 2]), CHANGE_DONE);
+		place_assert_live(&rs[n % 2]);
+		assert_shell("ipset list -n | sort", "l\ns\nx\n");
+		assert_counted(which, "legacy");
+		assert_counted(which, "nft");
+	}
+	ruleset_release(&rs[0]);
+	ruleset_release(&rs[1]);
+}
+
 static void many_members_come_in_pieces_and_whole(void **state)
 {
 	struct ruleset rs = {0}, pieces = {0};
@@ -402,6 +455,9 @@ static void damaged_records_are_refused_or_read_safely(void **state)
 	ruleset_release(&rs);
 }
 
+#define UNDER(which) {"a set of another type comes under equal rules: " which, \
+		      a_set_of_another_type_comes_under_equal_rules, setup, NULL, (void *)(uintptr_t)(which)}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -415,6 +471,9 @@ int main(void)
 		cmocka_unit_test_setup(members_that_stay_run_on, setup),
 		cmocka_unit_test_setup(members_of_several_sets_come_and_go_and_others_run_on, setup),
 		cmocka_unit_test_setup(sets_that_cannot_change_member_by_member_are_swapped, setup),
+		UNDER("legacy"),
+		UNDER("nft"),
+		UNDER("both"),
 		cmocka_unit_test_setup(many_members_come_in_pieces_and_whole, setup),
 		cmocka_unit_test_setup(what_counts_is_what_the_definition_says, setup),
 		cmocka_unit_test_setup(members_of_a_set_that_a_rule_writes_to_are_dynamic, setup),
