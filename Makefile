@@ -30,7 +30,8 @@ B := build$(if $(ASAN),-asan)$(if $(filter no,$(LEGACY)),-nolegacy)
 BUILD_PACKAGES = gcc libc6-dev make pkg-config libmnl-dev libnftnl-dev zlib1g-dev libxxhash-dev \
 	libjansson-dev libiptc-dev
 RUN_PACKAGES = iptables nftables ipset iproute2
-TEST_PACKAGES = libcmocka-dev valgrind strace jq ufw ferm python3
+TEST_PACKAGES = libcmocka-dev valgrind strace jq ufw ferm python3 mmdebstrap \
+	systemd-container
 LINT_PACKAGES = mandoc shellcheck cppcheck clang clang-tidy universal-ctags
 
 LIBRARIES = libmnl libnftnl zlib libxxhash jansson $(if $(filter-out no,$(LEGACY)),libiptc)
@@ -57,7 +58,7 @@ HELPERS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/*.c) \
 	$(filter-out tests/engine/test_% tests/leaks/test_%,$(wildcard tests/engine/*.c tests/leaks/*.c)))
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 ENGINE := $(patsubst %.c,$(B)/%,$(wildcard tests/engine/test_*.c tests/corpus/test_*.c tests/leaks/test_*.c))
-SCRIPTS := $(filter-out %/lib.sh,$(wildcard tests/cli/*.sh tests/corpus/*.sh))
+SCRIPTS := $(filter-out %/lib.sh,$(wildcard tests/cli/*.sh tests/boot/*.sh tests/corpus/*.sh))
 
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1) $@")
@@ -112,20 +113,24 @@ comma = ,
 $(UNIT) $(ENGINE): $(B)/%: $(B)/%.o $(B)/tests/libfwsnap.a
 	$(call say,LINK)
 	$(Q)$(LINK) $(call wraps,$*.c) -o $@ $^ $(LIBRARY_LIBS) -lcmocka
-$(B)/tests/bench/measure: tests/bench/measure.c $(B)/config.mk
+# What the boot tests lay over a Debian.
+$(B)/tests/installed: FORCE all
+	@rm -rf $@ && $(MAKE) -s --no-print-directory install DESTDIR=$(abspath $@) PREFIX=/usr >/dev/null
+$(B)/tests/bench/measure $(B)/tests/cli/terminal: $(B)/%: %.c $(B)/config.mk
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(COMPILE) -o $@.o $< && $(LINK) -o $@ $@.o
 
 check: $(UNIT)
 	@tests/run $(UNIT)
-test: all $(UNIT) $(ENGINE) $(if $(wildcard src/main.c),$(B)/tests/fwsnap)
+test: all $(UNIT) $(ENGINE) $(B)/tests/fwsnap $(B)/tests/cli/terminal $(B)/tests/installed
 	@FWSNAP='$(abspath $(B)/fwsnap)' FWSNAP_FAULTY='$(abspath $(B)/tests/fwsnap)' \
+	TERMINAL='$(abspath $(B)/tests/cli/terminal)' FWSNAP_INSTALLED='$(abspath $(B)/tests/installed)' \
 	CORPUS='$(abspath $(CORPUS))' tests/run $(UNIT) $(if $(ASAN),,$(UNIT:%=valgrind:%)) \
 		$(ENGINE) $(SCRIPTS)
 test-all: test
 	@$(MAKE) --no-print-directory test ASAN=1
 leaks: $(B)/tests/leaks/test_leaks
-	@$< --figures
+	@CMOCKA_MESSAGE_OUTPUT=TAP $< --figures
 demo: all
 	@tests/demo $(abspath $(B)/fwsnap)
 bench: all $(B)/tests/bench/measure
@@ -154,4 +159,4 @@ clean:
 
 .PHONY: all check test test-all demo leaks bench lint packages install uninstall clean FORCE
 .SECONDARY:
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -type f -name '*.d' 2>/dev/null)

@@ -47,6 +47,7 @@ enum needs {
 	NEEDS_CREATE = 4, /* the store is made if absent */
 	NEEDS_SETTLED = 8, /* it is refused while a change is pending */
 	NEEDS_NO_MORE = 16, /* not even the configuration */
+	NEEDS_NO_STORE = 32, /* it opens none, and works in any namespace */
 };
 
 struct command {
@@ -97,6 +98,9 @@ void context_unlock(struct context *c);
 struct guard context_guard(struct context *c);
 /* EXIT_FAILED (logged, with what ends it) if a change is pending, else EXIT_DONE. */
 int refuse_pending(struct context *c);
+
+/* Removes versions beyond those that the configuration keeps (a failure is a warning). */
+void prune_history(struct context *c);
 
 /* Whether there is any history; if not, says so. */
 bool have_store(const struct context *c);

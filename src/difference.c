@@ -26,7 +26,7 @@ static bool differ(const struct making *m, const struct table *a, const struct t
 {
 	if (!table_equal(a, b))
 		return true;
-	return m->dynamic && there(a) && !digest_equal(a->dynamic, b->dynamic);
+	return m->dynamic && there(a) && there(b) && !digest_equal(a->dynamic, b->dynamic);
 }
 
 static void add_pair(struct making *m, const struct table *old, const struct table *new)
@@ -143,12 +143,38 @@ static bool has_line(const char *lines, const char *line, size_t n)
 	return false;
 }
 
+/* By number, as linux/netfilter.h, netfilter_arp.h and netfilter_netdev.h have them. */
+static const char *hook_name(const char *family, unsigned long hook)
+{
+	static const char *const inet[] = {"prerouting", "input",	"forward",
+					   "output",	 "postrouting", "ingress"};
+	static const char *const arp[] = {"input", "output", "forward"};
+	static const char *const netdev[] = {"ingress", "egress"};
+
+	if (!strncmp(family, "arp ", 4))
+		return hook < ARRAY_SIZE(arp) ? arp[hook] : "?";
+	if (!strncmp(family, "netdev ", 7))
+		return hook < ARRAY_SIZE(netdev) ? netdev[hook] : "?";
+	return hook < ARRAY_SIZE(inet) ? inet[hook] : "?";
+}
+
+/* "ip 1 0: ip a c, ip b c" as "ip input 0: ..." */
+static char *order_text(const char *line, size_t n)
+{
+	const int family = (int)strcspn(line, " ");
+	char *rest;
+	unsigned long hook = strtoul(line + family, &rest, 10);
+
+	return str_printf("%.*s %s%.*s", family, line, hook_name(line, hook),
+			  (int)(line + n - rest), rest);
+}
+
 static void put_order_lines(struct difference_section *s, enum difference_sign sign,
 			    const char *order, const char *other)
 {
 	for (; *order; order += strcspn(order, "\n"), order += *order == '\n') {
 		size_t n = strcspn(order, "\n");
-		cleanup_free char *line = str_printf("%.*s", (int)n, order);
+		cleanup_free char *line = order_text(order, n);
 
 		if (!has_line(other, order, n))
 			difference_add_line(s, sign, line);

@@ -41,8 +41,8 @@ size_t pair_elements(const struct pair *p, enum side side, size_t at)
 {
 	size_t n = 0;
 
-	for (size_t i = at; i < p->changes.n && same_group(&p->changes.change[at],
-							   &p->changes.change[i]); i++)
+	for (size_t i = at;
+	     i < p->changes.n && same_group(&p->changes.change[at], &p->changes.change[i]); i++)
 		n += change_side(&p->changes.change[i], side) != NULL;
 	return n;
 }
@@ -80,21 +80,96 @@ static void select_rules(struct selection *s, const struct pair *p, enum side si
 	}
 }
 
-static void select_kind(struct selection *s, const struct pair *p, enum side side,
-			enum item_kind kind)
+/* Names of chains, of sets. */
+struct names {
+	const char **name;
+	size_t n;
+};
+
+struct needs {
+	struct names of[ITEM_KINDS];
+};
+
+static void need(void *arg, enum item_kind kind, const char *name)
 {
-	for (size_t i = 0; i < p->items[side].n; i++)
-		if (p->items[side].item[i].kind == kind)
-			select_item(s, p, side, &p->items[side].item[i]);
+	struct names *names = &((struct needs *)arg)->of[kind];
+
+	*(const char **)array_grow(&names->name, &names->n, sizeof(name)) = name;
 }
 
-/* In the order of enum item_kind. */
+static int compare_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool needed(const struct needs *needs, enum item_kind kind, const char *name)
+{
+	const struct names *names = &needs->of[kind];
+
+	return names->n && bsearch(&name, names->name, names->n, sizeof(name), compare_name);
+}
+
+/* The chains and sets that differ, hold what differs, or are named by it. */
+static void find_needs(const struct pair *p, enum side side, const struct selection *s,
+		       struct needs *needs)
+{
+	const struct engine *e = engines[p->table[side]->engine];
+	const struct item **items = mem_alloc((s->n + 1) * sizeof(*items));
+
+	for (size_t i = 0; i < s->n; i++) {
+		items[i] = s->piece[i].item;
+		need(needs, items[i]->kind == ITEM_RULE ? ITEM_CHAIN : ITEM_SET, items[i]->name);
+	}
+	for (size_t i = 0; i < p->changes.n; i++) {
+		const struct item *item = change_side(&p->changes.change[i], side);
+
+		if (item)
+			need(needs, item->kind, item->name);
+	}
+	if (e->refers)
+		e->refers(p->table[side], items, s->n, need, needs);
+	for (int kind = 0; kind < ITEM_KINDS; kind++)
+		if (needs->of[kind].n)
+			qsort(needs->of[kind].name, needs->of[kind].n,
+			      sizeof(*needs->of[kind].name), compare_name);
+	free(items);
+}
+
+/* Elements and rules are chosen already. */
+static void select_others(struct selection *s, const struct pair *p, enum side side,
+			  const struct needs *needs)
+{
+	for (size_t i = 0; i < p->items[side].n; i++) {
+		const struct item *item = &p->items[side].item[i];
+		bool choose = item->kind == ITEM_CHAIN || item->kind == ITEM_SET;
+
+		if (choose ? needed(needs, item->kind, item->name)
+			   : item->kind == ITEM_TABLE || item->kind == ITEM_OBJECT)
+			select_item(s, p, side, item);
+	}
+}
+
+static int compare_piece(const void *a, const void *b)
+{
+	const struct item *x = ((const struct piece *)a)->item,
+			  *y = ((const struct piece *)b)->item;
+
+	return x->kind != y->kind ? (x->kind < y->kind ? -1 : 1) : x < y ? -1 : x > y;
+}
+
+/* By kind, and as they stand in the table. */
 static void select_all(struct selection *s, const struct pair *p, enum side side)
 {
-	for (enum item_kind kind = ITEM_TABLE; kind < ITEM_ELEMENT; kind++)
-		select_kind(s, p, side, kind);
+	struct needs needs = {0};
+
 	select_elements(s, p, side);
 	select_rules(s, p, side);
+	find_needs(p, side, s, &needs);
+	select_others(s, p, side, &needs);
+	if (s->n)
+		qsort(s->piece, s->n, sizeof(*s->piece), compare_piece);
+	for (int kind = 0; kind < ITEM_KINDS; kind++)
+		free(needs.of[kind].name);
 }
 
 static int compose(struct ruleset *rs, const struct table *like, const struct selection *s)
@@ -112,7 +187,7 @@ static int compose_header(struct ruleset *rs, struct ruleset *from, const struct
 	struct selection s = {NULL, 0};
 	int r = engines[ENGINE_IPSET]->items(from, t, &whole.items[SIDE_OLD]);
 
-	select_kind(&s, &whole, SIDE_OLD, ITEM_TABLE);
+	select_others(&s, &whole, SIDE_OLD, &(struct needs){0});
 	if (!r)
 		r = compose(rs, t, &s);
 	free(s.piece);
@@ -125,7 +200,8 @@ static bool holds_sets(const struct table *t)
 	return t->type && !strcmp(t->type, "list:set");
 }
 
-/* The ipsets that have to be there for the table: those that its rules name; those that it may hold. */
+/* The ipsets that have to be there for the table: those that its rules name; those that it may
+ * hold. */
 static int compose_sets(struct cut *c, struct ruleset *from, const struct table *t)
 {
 	int r = 0;
@@ -135,8 +211,7 @@ static int compose_sets(struct cut *c, struct ruleset *from, const struct table 
 
 		if (set->engine != ENGINE_IPSET || set == t)
 			continue;
-		if (holds_sets(t) ? !holds_sets(set)
-				  : ruleset_set_named(&c->rs, set->name) != NULL)
+		if (holds_sets(t) ? !holds_sets(set) : ruleset_set_named(&c->rs, set->name) != NULL)
 			r = compose_header(&c->rs, from, set);
 	}
 	return r;
@@ -188,7 +263,8 @@ static void cut_listing(struct cut *c, const struct table *t, const struct text_
 	c->listed = true;
 }
 
-/* Whether the text alone makes the table: iptables-save passes over in silence what it cannot show. */
+/* Whether the text alone makes the table: iptables-save passes over in silence what it cannot show.
+ */
 static bool text_proves(struct scratch *s, struct cut *c, const struct table *t,
 			const struct text_way *w, const struct buf *text, struct buf *why)
 {
@@ -245,8 +321,8 @@ void pair_list(struct pair *p, struct scratch *s)
 {
 	const struct table *t = pair_table(p);
 	struct text_way way = {.kind = text_home(t),
-			       .variant = t->engine == ENGINE_XTABLES ? VARIANT_LEGACY
-								      : VARIANT_NFT};
+			       .variant =
+				       t->engine == ENGINE_XTABLES ? VARIANT_LEGACY : VARIANT_NFT};
 
 	if (list_by(p, s, &way) || t->engine != ENGINE_NFT || way.kind == TEXT_NFT)
 		return;

@@ -61,7 +61,8 @@ static struct standing *find_standings(const struct pair *p, size_t *n)
 		for (size_t j = 0; j < items->n; j++, rank++)
 			if (items->item[j].kind == ITEM_CHAIN || items->item[j].kind == ITEM_SET)
 				*(struct standing *)array_grow(&all, n, sizeof(*all)) =
-					(struct standing){items->item[j].kind, items->item[j].name, rank};
+					(struct standing){items->item[j].kind, items->item[j].name,
+							  rank};
 	}
 	if (*n)
 		qsort(all, *n, sizeof(*all), compare_standing);
@@ -174,7 +175,8 @@ static char *policy_change(const char *old, const char *new)
 	return str_printf("%s -> %s", a, b + strlen(word));
 }
 
-/* What declares a chain, a set or the table: of a new one or one that is gone a note, else what it was and is. */
+/* What declares a chain, a set or the table: of a new one or one that is gone a note, else what it
+ * was and is. */
 static void put_declaration(const struct putting *p, struct difference_section *s,
 			    const struct item_change *c, enum listed_kind kind, const char *name)
 {
@@ -222,12 +224,17 @@ static void put_elements_of(const struct putting *p, struct difference_section *
 		return;
 	}
 	for (size_t i = 0; i < shown; i++)
-		buf_printf(&text, "%s%s", i ? ", " : text.len ? ", among them " : "", l->pieces.s[i]);
+		buf_printf(&text, "%s%s",
+			   i	      ? ", "
+			   : text.len ? ", among them "
+				      : "",
+			   l->pieces.s[i]);
 	difference_add_line(s, side_sign(side), buf_str(&text));
 }
 
 /* The elements of a set among the changes of a group. */
-static void put_elements(const struct putting *p, struct difference_section *s, const struct group *g)
+static void put_elements(const struct putting *p, struct difference_section *s,
+			 const struct group *g)
 {
 	size_t n[SIDES] = {0};
 
@@ -266,6 +273,9 @@ static void put_set(const struct putting *p, const struct group *g)
 struct rules {
 	const struct listed *listed[SIDES]; /* NULL: not to be shown */
 	size_t n[SIDES];		    /* put so far */
+	size_t run[SIDES];		    /* entry where those that stand together last began */
+	size_t run_at;			    /* place in its listing of the first that is gone */
+	bool hidden;			    /* two that differ are written alike */
 };
 
 static void count_rules(const struct group *g, size_t n[static SIDES])
@@ -279,8 +289,8 @@ static void count_rules(const struct group *g, size_t n[static SIDES])
 }
 
 /* The i-th that is listed in a chain is the i-th that was loaded. */
-static const char *put_rule(const struct putting *p, struct difference_section *s, struct rules *r,
-			    const struct item_change *c)
+static void put_rule(const struct putting *p, struct difference_section *s, struct rules *r,
+		     const struct item_change *c)
 {
 	enum side side = c->new ? SIDE_NEW : SIDE_OLD;
 	size_t at = r->n[side]++;
@@ -288,19 +298,42 @@ static const char *put_rule(const struct putting *p, struct difference_section *
 	size_t number = side == SIDE_OLD ? c->place : c->place - r->n[SIDE_OLD] + at;
 	cleanup_free char *name = str_printf("rule %zu", number + 1);
 
-	if (!r->listed[side]) {
+	if (r->listed[side])
+		difference_add_line(s, side_sign(side), r->listed[side]->pieces.s[at]);
+	else
 		put_unknown(p, s, side, name);
-		return NULL;
+}
+
+static bool is_rule(const struct group *g, size_t i, enum side side)
+{
+	return i < g->n && item_of(g->e[i].change)->kind == ITEM_RULE &&
+	       change_side(g->e[i].change, side);
+}
+
+/* Of rules that stand for others, whether one is written like the one in its place. */
+static void compare_texts(struct rules *r, const struct group *g, size_t i)
+{
+	enum side side = is_rule(g, i, SIDE_NEW) ? SIDE_NEW : SIDE_OLD;
+	size_t twin;
+
+	if (!i || !is_rule(g, i - 1, side)) {
+		r->run[side] = i;
+		r->run_at = side == SIDE_OLD ? r->n[SIDE_OLD] : r->run_at;
 	}
-	difference_add_line(s, side_sign(side), r->listed[side]->pieces.s[at]);
-	return r->listed[side]->pieces.s[at];
+	if (side == SIDE_OLD || !r->listed[SIDE_OLD] || !r->listed[SIDE_NEW])
+		return;
+	twin = r->run[SIDE_OLD] + i - r->run[SIDE_NEW];
+	if (twin >= r->run[SIDE_NEW] || !is_rule(g, twin, SIDE_OLD))
+		return;
+	r->hidden |= !digest_equal(g->e[twin].change->old->digest, g->e[i].change->new->digest) &&
+		     !strcmp(r->listed[SIDE_OLD]->pieces.s[r->run_at + twin - r->run[SIDE_OLD]],
+			     r->listed[SIDE_NEW]->pieces.s[r->n[SIDE_NEW]]);
 }
 
 static void put_rules(const struct putting *p, struct difference_section *s, const struct group *g)
 {
 	struct rules r = {0};
 	size_t n[SIDES] = {0};
-	bool hidden = false;
 
 	count_rules(g, n);
 	for (int side = 0; side < SIDES; side++) {
@@ -309,19 +342,12 @@ static void put_rules(const struct putting *p, struct difference_section *s, con
 			r.listed[side] = NULL;
 	}
 	for (size_t i = 0; i < g->n; i++) {
-		const struct item_change *c = g->e[i].change;
-		const char *text;
-
-		if (item_of(c)->kind != ITEM_RULE)
+		if (item_of(g->e[i].change)->kind != ITEM_RULE)
 			continue;
-		text = put_rule(p, s, &r, c);
-		/* one that moved is not another one */
-		hidden = hidden || (text && c->new && i && g->e[i - 1].change->old &&
-				    !g->e[i - 1].change->new && r.n[SIDE_OLD] && r.listed[SIDE_OLD] &&
-				    !strcmp(text, r.listed[SIDE_OLD]->pieces.s[r.n[SIDE_OLD] - 1]) &&
-				    !digest_equal(c->new->digest, g->e[i - 1].change->old->digest));
+		compare_texts(&r, g, i);
+		put_rule(p, s, &r, g->e[i].change);
 	}
-	if (hidden)
+	if (r.hidden)
 		put_hidden(s);
 	p->d->counts.rules_removed += (unsigned)n[SIDE_OLD];
 	p->d->counts.rules_added += (unsigned)n[SIDE_NEW];
@@ -437,9 +463,10 @@ static void put_nothing(const struct putting *p)
 	bool built = engines[pair_table(p->pair)->engine];
 	struct difference_section *s = difference_add_section(p->table, SIGN_NONE, NULL);
 
-	difference_add_line(s, SIGN_NONE, built ? "it differs in what is not shown"
-						: "it differs (cannot be shown: fwsnap was built "
-						  "without legacy iptables)");
+	difference_add_line(s, SIGN_NONE,
+			    built ? "it differs in what is not shown"
+				  : "it differs (cannot be shown: fwsnap was built "
+				    "without legacy iptables)");
 	p->d->counts.others++;
 }
 
@@ -449,9 +476,10 @@ void difference_add_pair(struct difference *d, const struct pair *pair)
 	struct putting p = {.pair = pair, .d = d};
 	cleanup_free struct entry *e = sort_changes(pair);
 
-	p.table = difference_add_table(d, !pair->table[SIDE_OLD]   ? SIGN_ADDED
-					  : !pair->table[SIDE_NEW] ? SIGN_REMOVED
-								   : SIGN_NONE,
+	p.table = difference_add_table(d,
+				       !pair->table[SIDE_OLD]	? SIGN_ADDED
+				       : !pair->table[SIDE_NEW] ? SIGN_REMOVED
+								: SIGN_NONE,
 				       label);
 	put_groups(&p, e, pair->changes.n);
 	if (!pair->changes.n)

@@ -86,7 +86,11 @@ struct plan {
 	 * steps name is -ERESTART. NULL: any change is.
 	 */
 	struct watch *watch;
-	bool touched; /* set by an engine whose change failed but may be in force all the same */
+	bool touched; /* set by an engine whose change failed but may be in force all the same, or half */
+	/* What could not be staged, one line each: "inet fw: set 'bl': its type changed". The caller releases it. */
+	struct strlist unstaged;
+	unsigned commits; /* that packets can tell apart */
+	unsigned batches, messages; /* sent to nf_tables, and what they held, begin and end included */
 };
 
 /* A chain or set of a table. */
@@ -110,6 +114,8 @@ struct piece {
 	const struct item *item;
 };
 
+typedef void item_reference(void *arg, enum item_kind kind, const char *name);
+
 struct engine {
 	const char *name;
 	/*
@@ -131,6 +137,8 @@ struct engine {
 	 * as it was, unless it says otherwise by plan->touched. Called also without steps of its own (nsteps == 0).
 	 */
 	int (*change)(struct plan *plan);
+	/* How many commits that packets can tell apart `change` needs for these steps; NULL: one if there are any. */
+	unsigned (*count)(const struct plan *plan);
 	/*
 	 * Removes what `change` had to leave because rules still referred to it
 	 * (ipset: sets no longer wanted). NULL if there is nothing of the kind. 1: something
@@ -161,6 +169,13 @@ struct engine {
 	 * a chain that is not among them.
 	 */
 	int (*compose)(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
+	/*
+	 * Calls fn for the chains and named sets of t without which compose, or the kernel, would not take these of its
+	 * items: to tell them needs no more than to be among the pieces. Perhaps for more than
+	 * those, and more than once; never for objects. The names live as long as the records. NULL: there are none.
+	 */
+	void (*refers)(const struct table *t, const struct item *const *items, size_t n,
+		       item_reference *fn, void *arg);
 };
 
 extern const struct engine engine_ipset, engine_nft;

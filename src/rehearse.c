@@ -136,6 +136,85 @@ static struct ruleset view_of(const struct ruleset *rs, enum engine_id engine, b
 	return view;
 }
 
+/* What stands behind "line 7: ". */
+static const char *cause_of(struct buf *why)
+{
+	const char *s = buf_str(why), *colon = strncmp(s, "line ", 5) ? NULL : strstr(s, ": ");
+
+	return colon ? colon + 2 : s;
+}
+
+/* Whether the listing of a table of live is refused for the same cause there. */
+static bool refuses_listing(struct scratch *copy, const struct table *t, const struct text_way *way,
+			    const char *cause)
+{
+	cleanup_buf struct buf text = BUF_INIT, why = BUF_INIT;
+
+	if (way->kind == TEXT_NFT)
+		text_put_delete(&text, t);
+	return !text_list(copy, t, way, false, &text, &why) &&
+	       text_feed(copy, way->kind, way->variant, &text, &why) == -EINVAL &&
+	       !strcmp(cause_of(&why), cause);
+}
+
+/* What a text of live draws, too, is no fault of the file: a private namespace is not all of the host. */
+static bool live_is_refused(struct rehearsing *g, const struct text_way *way, struct buf *why)
+{
+	struct scratch copy = SCRATCH_INIT;
+	bool refused = false;
+	int r = scratch_open_rehearsal(&copy, g->r->live, &g->links);
+
+	if (!r)
+		r = scratch_load(&copy, g->r->live);
+	for (size_t i = 0; i < g->r->live->ntables && !r && !refused; i++) {
+		const struct table *t = &g->r->live->tables[i];
+
+		if (!t->empty && text_home(t) == way->kind)
+			refused = refuses_listing(&copy, t, way, cause_of(why));
+	}
+	scratch_close(&copy);
+	return refused;
+}
+
+static bool has_home(const struct ruleset *live, enum text_kind kind)
+{
+	for (size_t i = 0; i < live->ntables; i++)
+		if (!live->tables[i].empty && text_home(&live->tables[i]) == kind)
+			return true;
+	return false;
+}
+
+/* For a file that was given to the wrong program. */
+static const char *hint(const struct rehearse_file *f)
+{
+	if (f->kind == TEXT_IPTABLES && text_guess(&f->content, "") == TEXT_IP6TABLES)
+		return " (it has addresses of IPv6: is it for ip6tables, --type ip6tables?)";
+	if (f->kind == TEXT_IP6TABLES && text_guess(&f->content, "") == TEXT_IPTABLES &&
+	    text_has_ip4(&f->content))
+		return " (it has addresses of IPv4: is it for iptables, --type iptables?)";
+	return "";
+}
+
+/* Text of a file, or made from it line by line. */
+static int feed(struct rehearsing *g, const struct act *a, const struct buf *text)
+{
+	const struct rehearse_file *f = a->file;
+	const struct text_way way = {.kind = f->kind, .variant = a->variant};
+	cleanup_buf struct buf why = BUF_INIT;
+	int r = text_feed(&g->scratch, f->kind, a->variant, text, &why);
+
+	if (r == -ENOENT)
+		buf_printf(&why, " (package %s)", text_formats[f->kind].package);
+	if (r)
+		log_error("cannot load '%s': %s%s", f->name, buf_str(&why), hint(f));
+	if (r == -EINVAL && has_home(g->r->live, f->kind) && live_is_refused(g, &way, &why)) {
+		log_error("what runs now is refused for the same reason, so a private namespace "
+			  "cannot tell: --no-rehearsal tries it on the live rules, guarded");
+		r = -ESTALE;
+	}
+	return r;
+}
+
 static int load_sets_of_live(struct rehearsing *g)
 {
 	struct ruleset sets = view_of(g->r->live, ENGINE_IPSET, false, 0);
@@ -182,7 +261,7 @@ static int feed_lines(struct rehearsing *g, const struct act *a, bool create)
 	cleanup_buf struct buf text = BUF_INIT;
 
 	ipset_lines(&a->file->content, create, &text);
-	return text_load(&g->scratch, TEXT_IPSET, VARIANT_NFT, &text, a->file->name);
+	return feed(g, a, &text);
 }
 
 static int load_set_file(struct rehearsing *g, const struct act *a)
@@ -191,8 +270,7 @@ static int load_set_file(struct rehearsing *g, const struct act *a)
 	int r;
 
 	if (!a->declared.n)
-		return text_load(&g->scratch, TEXT_IPSET, VARIANT_NFT, &a->file->content,
-				 a->file->name);
+		return feed(g, a, &a->file->content);
 	r = clear_sets(g, a, &holders);
 	if (!r)
 		r = feed_lines(g, a, true);
@@ -273,7 +351,7 @@ static int load_nft_file(struct rehearsing *g, const struct act *a)
 		if (table_lives(g->r->live, a->declared.s[i]))
 			buf_printf(&text, "delete table %s; ", a->declared.s[i]);
 	buf_add(&text, a->file->content.data, a->file->content.len);
-	return text_load(&g->scratch, TEXT_NFT, VARIANT_NFT, &text, a->file->name);
+	return feed(g, a, &text);
 }
 
 static int load_files(struct rehearsing *g)
@@ -286,8 +364,7 @@ static int load_files(struct rehearsing *g)
 		if (a->file->kind == TEXT_NFT)
 			r = load_nft_file(g, a);
 		else if (a->file->kind != TEXT_IPSET)
-			r = text_load(&g->scratch, a->file->kind, a->variant, &a->file->content,
-				      a->file->name);
+			r = feed(g, a, &a->file->content);
 	}
 	return r;
 }
@@ -334,18 +411,46 @@ static int rehearse_command(struct rehearsing *g)
 	return r;
 }
 
+static int load_for_real(struct rehearsing *g)
+{
+	int r = 0;
+
+	read_acts(g);
+	for (size_t i = 0; i < g->n && !r; i++) {
+		const struct rehearse_file *f = g->acts[i].file;
+
+		r = text_load(&g->scratch, f->kind, g->acts[i].variant, &f->content, f->name);
+	}
+	return r;
+}
+
+static void rehearsing_release(struct rehearsing *g)
+{
+	scratch_close(&g->scratch);
+	for (size_t i = 0; i < g->n; i++)
+		strlist_release(&g->acts[i].declared);
+	free(g->acts);
+	mentions_release(&g->mentions);
+	strlist_release(&g->links);
+}
+
 int rehearse(struct rehearsal *r)
 {
 	struct rehearsing g = {.r = r, .scratch = SCRATCH_INIT};
 	int result = r->command ? rehearse_command(&g) : rehearse_files(&g);
 
 	scratch_lookups(&g.scratch, &r->resolved);
-	scratch_close(&g.scratch);
-	for (size_t i = 0; i < g.n; i++)
-		strlist_release(&g.acts[i].declared);
-	free(g.acts);
-	mentions_release(&g.mentions);
-	strlist_release(&g.links);
+	rehearsing_release(&g);
+	return result;
+}
+
+/* What is no scratch is where we are. */
+int rehearse_live(struct rehearsal *r)
+{
+	struct rehearsing g = {.r = r, .scratch = SCRATCH_INIT};
+	int result = r->command ? rehearse_run(r, NULL) : load_for_real(&g);
+
+	rehearsing_release(&g);
 	return result;
 }
 

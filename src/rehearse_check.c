@@ -20,15 +20,42 @@ struct checking {
 /* Exit statuses of the child. */
 enum { LOADS, REFUSED, FAILED };
 
+/* The files are for a machine whose interfaces this one need not have. */
+static int prepare_nothing(const struct checking *c, struct ruleset *nothing)
+{
+	cleanup_strlist struct strlist links = {NULL, 0};
+
+	for (size_t i = 0; i < c->n; i++)
+		if (c->files[i].kind == TEXT_NFT)
+			nft_links(&c->files[i].content, &links);
+	for (size_t i = 0; i < links.n; i++)
+		ruleset_note_device(nothing, links.s[i]);
+	return netns_identify(&nothing->where);
+}
+
+/* What apply would ask about. */
+static void warn(const struct rehearsal *r, bool on_live)
+{
+	for (size_t i = 0; on_live && i < r->unmentioned.n; i++)
+		log_warning("%s would go, which no file mentions", r->unmentioned.s[i]);
+	for (size_t i = 0; i < r->opened.n; i++)
+		log_warning("%s would let everything in", r->opened.s[i]);
+	for (size_t i = 0; i < r->resolved.n; i++)
+		log_warning("a name was looked up: %s", r->resolved.s[i]);
+}
+
 static int check(const struct checking *c)
 {
 	struct ruleset nothing = {0};
 	struct rehearsal r = {.live = c->base ? c->base : &nothing, .files = c->files, .nfiles = c->n};
-	int result = c->base ? 0 : netns_identify(&nothing.where);
+	int result = c->base ? 0 : prepare_nothing(c, &nothing);
 
 	if (!result)
 		result = rehearse(&r);
+	if (!result)
+		warn(&r, c->base);
 	rehearsal_release(&r);
+	ruleset_release(&nothing);
 	return result;
 }
 
@@ -54,7 +81,7 @@ static int become_root(void)
 {
 	cleanup_free char *users = str_printf("0 %u 1", geteuid());
 	cleanup_free char *groups = str_printf("0 %u 1", getegid());
-	int r = unshare(CLONE_NEWUSER) ? -errno : write_once("/proc/self/setgroups", "deny");
+	int r = unshare(CLONE_NEWUSER | CLONE_NEWNS) ? -errno : write_once("/proc/self/setgroups", "deny");
 
 	if (!r)
 		r = write_once("/proc/self/uid_map", users);

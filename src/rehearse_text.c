@@ -3,9 +3,11 @@
 
 #include "file.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <glob.h>
 #include <linux/netfilter.h>
+#include <net/if.h>
 #include <string.h>
 
 void mentions_release(struct mentions *m)
@@ -239,6 +241,21 @@ void text_words(const struct buf *text, const struct strlist *names, struct strl
 	}
 }
 
+bool text_has_ip4(const struct buf *text)
+{
+	struct span rest = span_of(text);
+
+	for (struct span w = next_word(&rest); w.s; w = next_word(&rest)) {
+		cleanup_free char *word = str_printf("%.*s", (int)w.n, w.s);
+		struct in_addr address;
+
+		word[strcspn(word, "/-,")] = '\0';
+		if (inet_pton(AF_INET, word, &address) == 1)
+			return true;
+	}
+	return false;
+}
+
 /* nft */
 
 #define INCLUDE_DEPTH 16 /* as nft has it */
@@ -452,4 +469,50 @@ bool nft_mentions(const struct buf *text, struct mentions *m, struct strlist *de
 
 	read_nft(&t);
 	return !t.commands;
+}
+
+/* A name, as it stands or quoted, that an interface could have. */
+static void add_link(struct span w, struct strlist *links)
+{
+	cleanup_free char *name = NULL;
+
+	if (w.n > 1 && *w.s == '"') {
+		w.s++;
+		w.n -= 2;
+	}
+	if (!w.n || w.n >= IFNAMSIZ || !isalpha((unsigned char)*w.s) || links->n == NFT_LINKS)
+		return;
+	name = str_printf("%.*s", (int)w.n, w.s);
+	if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@:") == w.n)
+		strlist_add_once(links, name);
+}
+
+/* "eth0", "!= eth0", "= { eth0, eth1 }" */
+static void add_links(struct nft_text *t, struct strlist *links)
+{
+	struct span w = next_token(t);
+
+	while (span_is(w, "=") || span_is(w, "==") || span_is(w, "!="))
+		w = next_token(t);
+	if (!span_is(w, "{")) {
+		add_link(w, links);
+		return;
+	}
+	for (w = next_token(t); w.s && !span_is(w, "}"); w = next_token(t))
+		add_link(w, links);
+}
+
+void nft_links(const struct buf *text, struct strlist *links)
+{
+	static const char *const before[] = {"iif", "oif", "device", "devices", NULL};
+	struct nft_text t = {.rest = span_of(text)};
+
+	for (struct span w = next_token(&t); w.s; w = next_token(&t)) {
+		if (span_is(w, "define") || span_is(w, "redefine")) {
+			next_token(&t);
+			add_links(&t, links);
+		} else if (span_in(w, before)) {
+			add_links(&t, links);
+		}
+	}
 }

@@ -31,6 +31,13 @@ void iptables_mentions(const struct buf *text, uint8_t family, enum text_variant
 bool nft_mentions(const struct buf *text, struct mentions *m, struct strlist *declared);
 
 /*
+ * Adds the names of interfaces that nft text has where they have to be there for it to load: behind iif, oif, device,
+ * devices, and in definitions, at most NFT_LINKS.
+ */
+#define NFT_LINKS 64
+void nft_links(const struct buf *text, struct strlist *links);
+
+/*
  * ipset: sets that are made, filled, flushed or removed. created: names of those that are made, sorted. Returns whether
  * no set is destroyed, renamed or swapped.
  */
@@ -38,6 +45,8 @@ bool ipset_mentions(const struct buf *text, struct mentions *m, struct strlist *
 /* Appends the lines that make sets, or all the others; lines keep their numbers, and are empty where they are left out. */
 void ipset_lines(const struct buf *text, bool create, struct buf *out);
 
+/* Whether an IPv4 address stands in it. */
+bool text_has_ip4(const struct buf *text);
 /* Adds those of the names (sorted) that occur in the text as words. */
 void text_words(const struct buf *text, const struct strlist *names, struct strlist *found);
 bool strlist_search(const struct strlist *sorted, const char *s);

@@ -110,6 +110,15 @@ struct table *ruleset_add(struct ruleset *rs, enum engine_id engine, uint8_t fam
 	return t;
 }
 
+void ruleset_drop(struct ruleset *rs, struct table *t)
+{
+	size_t place = (size_t)(t - rs->tables);
+
+	table_release(t);
+	memmove(t, t + 1, (rs->ntables - place - 1) * sizeof(*t));
+	rs->ntables--;
+}
+
 struct table *ruleset_find(const struct ruleset *rs, enum engine_id engine, uint8_t family,
 			   const char *name)
 {

@@ -101,6 +101,8 @@ void ruleset_outline(const struct ruleset *rs, struct ruleset *out);
 /* Appends a zeroed table with this identity and returns it (valid until the next append). */
 struct table *ruleset_add(struct ruleset *rs, enum engine_id engine, uint8_t family,
 			  const char *name);
+/* Takes a table out of rs; those behind it move. */
+void ruleset_drop(struct ruleset *rs, struct table *t);
 /* The table of this identity, or NULL. */
 struct table *ruleset_find(const struct ruleset *rs, enum engine_id engine, uint8_t family,
 			   const char *name);

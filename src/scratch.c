@@ -30,9 +30,19 @@ struct helper {
 
 enum { NETNS, MNTNS, RESOLVER, HANDED };
 
+/* Rules name control groups by their paths there. */
+static void mount_groups(int groups)
+{
+	cleanup_free char *from = str_printf("/proc/self/fd/%d", groups);
+
+	if (groups >= 0 && !mount(from, "/sys/fs/cgroup", NULL, MS_BIND | MS_REC, NULL))
+		(void)mount(NULL, "/sys/fs/cgroup", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL);
+}
+
 static int mount_private(void)
 {
 	const unsigned long flags = MS_NOSUID | MS_NODEV;
+	cleanup_close int groups = open("/sys/fs/cgroup", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return log_errno(-errno, "cannot make the mounts of the scratch private");
@@ -41,6 +51,7 @@ static int mount_private(void)
 	/* without a /sys there is none of the host's to be mistaken for it */
 	if (mount("sysfs", "/sys", "sysfs", flags | MS_NOEXEC, NULL) && errno != ENOENT)
 		return log_errno(-errno, "cannot mount '/sys' in the scratch");
+	mount_groups(groups);
 	return 0;
 }
 
@@ -203,6 +214,13 @@ static int start_resolver(struct scratch *s, int socket)
 	return log_errno(-EAGAIN, "cannot start the process that looks up names");
 }
 
+static bool may_come_back(void)
+{
+	cleanup_close int here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	return here >= 0 && !setns(here, CLONE_NEWNET);
+}
+
 static int open_with(struct scratch *s, struct helper *h)
 {
 	cleanup_close int ours = -1, theirs = -1, resolver = -1;
@@ -219,7 +237,11 @@ static int open_with(struct scratch *s, struct helper *h)
 	r = r ? -r : receive_descriptors(ours, fds);
 	if (r)
 		return r;
-	*s = (struct scratch){.netns = fds[NETNS], .mntns = fds[MNTNS], .lookups = -1};
+	*s = (struct scratch){.netns = fds[NETNS],
+			      .mntns = fds[MNTNS],
+			      .lookups = -1,
+			      .likeness = h->view,
+			      .for_good = !may_come_back()};
 	resolver = fds[RESOLVER];
 	if (resolver >= 0)
 		r = start_resolver(s, resolver);
@@ -319,6 +341,7 @@ int scratch_run(struct scratch *s, struct exec *e)
 /* The way back. Entering a mount namespace moves root and working folder too. */
 struct visit {
 	int netns, mntns, root, folder;
+	char *path; /* of the working folder, for who stays; NULL */
 };
 
 static void visit_release(struct visit *v)
@@ -326,11 +349,25 @@ static void visit_release(struct visit *v)
 	close_p(&v->mntns);
 	close_p(&v->root);
 	close_p(&v->folder);
+	free(v->path);
+	v->path = NULL;
+}
+
+/* Whoever stays has at least the folder of the same name. */
+static void visit_stay(struct visit *v)
+{
+	(void)!(v->path ? chdir(v->path) : 0);
+	close_p(&v->netns);
+	visit_release(v);
 }
 
 /* In the wrong namespace the next step would be taken on the wrong firewall, or the wrong files. */
-static void visit_end(struct visit *v)
+static void visit_end(const struct scratch *s, struct visit *v)
 {
+	if (s->for_good && v->netns >= 0) {
+		visit_stay(v);
+		return;
+	}
 	if (v->netns >= 0)
 		netns_leave(v->netns);
 	if (setns(v->mntns, CLONE_NEWNS) || fchdir(v->root) || chroot(".") || fchdir(v->folder))
@@ -347,6 +384,7 @@ static int visit_begin(const struct scratch *s, struct visit *v)
 		.mntns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC),
 		.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
 		.folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC),
+		.path = s->for_good ? getcwd(NULL, 0) : NULL,
 	};
 	if (v->mntns < 0 || v->root < 0 || v->folder < 0 || setns(s->mntns, CLONE_NEWNS)) {
 		r = log_errno(-errno, "cannot enter the mounts of the scratch");
@@ -357,7 +395,7 @@ static int visit_begin(const struct scratch *s, struct visit *v)
 	if (v->netns >= 0)
 		return 0;
 	r = log_errno(v->netns, "cannot enter the network of the scratch");
-	visit_end(v);
+	visit_end(s, v);
 	return r;
 }
 
@@ -383,13 +421,18 @@ static int load(struct ruleset *rs)
 
 int scratch_load(struct scratch *s, struct ruleset *rs)
 {
+	const struct netns_id where = rs->where;
 	struct visit v;
 	int r = visit_begin(s, &v);
 
 	if (r)
 		return r;
-	r = load(rs);
-	visit_end(&v);
+	/* there is no other way to say that an interface that had vanished keeps its index */
+	if (s->likeness)
+		r = netns_identify(&rs->where);
+	r = r ? log_errno(r, "cannot tell the network of the scratch") : load(rs);
+	rs->where = where;
+	visit_end(s, &v);
 	return r;
 }
 
@@ -402,6 +445,6 @@ int scratch_capture(struct scratch *s, struct ruleset *rs, bool records)
 	if (r)
 		return r;
 	r = engines_capture(rs, &c);
-	visit_end(&v);
+	visit_end(s, &v);
 	return r;
 }

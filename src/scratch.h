@@ -7,6 +7,9 @@
  * that the ruleset names, with the same names and indexes. Nothing is left behind when it is closed
  * or the process ends. Needs root (CAP_SYS_ADMIN and CAP_NET_ADMIN), if only that of a user namespace.
  *
+ * Who is root only of a user namespace cannot come back from it to a network that is not that namespace's: such a process
+ * stays in the first one that it loads or captures, and can do no more than that.
+ *
  * One for a rehearsal looks more like live: its interfaces have their addresses and routes, though they lead nowhere;
  * sockets of daemons are hidden, /run with all of them, and any other that listens on a path; host names are
  * looked up outside for whoever asks by the C library (scratch_names.c).
@@ -21,10 +24,12 @@ struct scratch {
 	int netns, mntns;
 	int resolver; /* pid of the process that looks up names; 0: none */
 	int lookups;  /* file of what it found; -1 */
+	bool likeness; /* of a rehearsal: indexes mean what they mean outside */
+	bool for_good; /* in a user namespace that may not come back: who once entered stays there */
 };
 #define SCRATCH_INIT                                                                               \
 	{                                                                                          \
-		-1, -1, 0, -1                                                                      \
+		-1, -1, 0, -1, false, false                                                                   \
 	}
 
 /* Makes one with the interfaces that `like` notes (NULL: none but lo). 0 or -errno (logged). */

@@ -7,6 +7,8 @@
 
 /* Seconds; a program that hangs must not hang a save. */
 #define PROGRAM_TIMEOUT 600
+/* Bytes; some programs repeat the line. */
+#define CAUSE_LIMIT 300
 
 static const struct program {
 	const char *lister;
@@ -136,13 +138,15 @@ static void describe_refusal(const char *program, int status, struct buf *err, s
 			f.line = (unsigned)strtoul(l.start + strlen("Error occurred at line: "),
 						   NULL, 10);
 		else if (!f.cause.len && l.len && !line_begins(&l, "#") &&
+			 !line_begins(&l, "In file included from ") &&
 			 !line_find(&l, "Warning: "))
 			parse_cause(l, program, &f);
 	}
 	if (f.line)
 		buf_printf(why, "line %u: ", f.line);
 	if (f.cause.len)
-		buf_add(why, f.cause.start, f.cause.len);
+		buf_printf(why, "%.*s%s", (int)(f.cause.len < CAUSE_LIMIT ? f.cause.len : CAUSE_LIMIT),
+			   f.cause.start, f.cause.len < CAUSE_LIMIT ? "" : " ...");
 	else if (status > 128)
 		buf_printf(why, "%s ended by signal %d", program, status - 128);
 	else

@@ -51,5 +51,6 @@ const struct engine engine_nft = {
 	.digest = digest,
 	.items = nft_items,
 	.compose = nft_compose,
+	.refers = nft_refers,
 	.parts = nft_parts,
 };

@@ -5,9 +5,15 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 
 /* The loopback interface has this index in every namespace. */
 #define LOOPBACK 1
+
+bool nft_is_hold(uint8_t family, const char *table)
+{
+	return family == NFPROTO_INET && !strcmp(table, NFT_HOLD_TABLE);
+}
 
 static void put_u32(struct nft_batch *b, uint16_t type, uint32_t value)
 {

@@ -22,6 +22,7 @@
  * -EOPNOTSUPP, not logged: no nf_tables here; -errno (logged).
  */
 must_check int nft_hold(struct watch *w, bool on);
+bool nft_is_hold(uint8_t family, const char *table);
 /* Whether the table is there: 1, 0 or -errno (logged). */
 must_check int nft_hold_left(void);
 

@@ -50,7 +50,7 @@ static int set_membership(struct watch *w, int option)
 
 int nft_watch_init(struct watch *w)
 {
-	struct sockaddr_nl own;
+	struct sockaddr_nl own = {0};
 	socklen_t len = sizeof(own);
 	int r, size = EVENTS_BUFFER;
 
@@ -254,11 +254,6 @@ void watch_close(struct watch *w)
 	free(w);
 }
 
-static bool is_hold(const struct nft_seen *s)
-{
-	return s->family == NFPROTO_INET && !strcmp(s->name, NFT_HOLD_TABLE);
-}
-
 int watch_changes(struct watch *w, const struct table *t, uint32_t since, struct strlist *who)
 {
 	int r = w ? nft_watch_read(w) : 0, n = 0;
@@ -275,7 +270,7 @@ int watch_changes(struct watch *w, const struct table *t, uint32_t since, struct
 		const char *family = family_name(s->family);
 		cleanup_free char *line = NULL;
 
-		if (!nft_newer(s->changed, since) || is_hold(s) ||
+		if (!nft_newer(s->changed, since) || nft_is_hold(s->family, s->name) ||
 		    (t && (t->family != s->family || strcmp(t->name, s->name))))
 			continue;
 		line = str_printf("%s %s by %s", family ? family : "unknown", s->name, s->who);

@@ -255,3 +255,22 @@ int xt_compose(struct ruleset *rs, struct table *t, const struct piece *pieces, 
 	free(links);
 	return r ? r : engine_xtables.digest(rs, t);
 }
+
+void xt_refers(const struct table *t, const struct item *const *items, size_t n,
+	       item_reference *fn, void *arg)
+{
+	cleanup_stream struct xt_stream s = {0};
+
+	if (xt_stream_open(&s, t) < 0)
+		return;
+	for (size_t i = 0; i < s.nparts; i++)
+		if (s.parts[i].chain->record.flags & XT_CHAIN_BUILTIN)
+			fn(arg, ITEM_CHAIN, s.parts[i].chain->name);
+	for (size_t i = 0; i < n; i++) {
+		const struct xt_record *r = (const void *)(t->records.data + items[i]->at);
+
+		if (r->kind == XT_RULE && r->flags & XT_RULE_JUMP)
+			fn(arg, ITEM_CHAIN,
+			   s.parts[xt_standard(s.family, r + 1)->verdict].chain->name);
+	}
+}

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # busy: what a change does while another program changes rules, too
+# shellcheck source=tests/cli/lib.sh
 . "${0%/*}/lib.sh"
 
 needs_apply() {

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # undo: what comes back at the deadline, and what others changed meanwhile
+# shellcheck source=tests/cli/lib.sh
 . "${0%/*}/lib.sh"
 
 needs_apply() {
@@ -29,11 +30,12 @@ load_site() {
 # Ours: a rule and a set in a table that lives, and a table of its own.
 apply_ours() { # SECONDS
 	cat >"$TMP/ours.nft" <<-'END'
-		table inet site {
-			set more { type inet_service; elements = { 25, 587 }; }
-			chain input { tcp dport @more accept; }
-		}
-		table ip ours { chain output { type filter hook output priority 0; counter; }; }
+		add set inet site more { type inet_service; }
+		add element inet site more { 25, 587 }
+		add rule inet site input tcp dport @more accept
+		add table ip ours
+		add chain ip ours output { type filter hook output priority 0; }
+		add rule ip ours output counter
 	END
 	fwsnap 0 apply --within "$1" "$TMP/ours.nft"
 	prints "pending" "until"

@@ -381,6 +381,35 @@ static void what_goes_and_what_opens_is_told(void **state)
 	}
 }
 
+static void a_rule_on_an_interface_that_has_vanished_is_no_obstacle(void **state)
+{
+	struct play p;
+
+	(void)state;
+	place_nft("table inet site { chain c { iif \"d1\" accept; }; }");
+	free(place_shell("ip link del d1"));
+	play_one(&p, TEXT_NFT, "add rule inet site c iif \"d0\" drop\n");
+	assert_well(&p);
+	apply(&p);
+	play_end(&p);
+}
+
+static void what_live_itself_draws_is_called_a_limit(void **state)
+{
+	cleanup_free char *listing = NULL;
+	struct play p;
+
+	(void)state;
+	if (access("/usr/sbin/ebtables-nft", X_OK))
+		skip();
+	free(place_shell("ebtables-nft -A INPUT -d 01:80:c2:00:00:00 --stp-type 1 -j DROP"));
+	listing = place_shell("nft list table bridge filter");
+	play_one(&p, TEXT_NFT, listing);
+	if (p.result != -ESTALE || !strstr(p.said, "--no-rehearsal"))
+		fail_msg("%s%d: %s", listing, p.result, p.said);
+	play_end(&p);
+}
+
 /* A shell command in a rehearsal of live with its output in a file of the place; live is compared. */
 static char *play_shell(struct play *p, const char *command)
 {
@@ -427,7 +456,7 @@ static int furnished_setup(void **state)
 
 static int furnished_teardown(void **state)
 {
-	free(place_shell("umount /etc /var/tmp"));
+	free(place_shell("umount -l /etc /var/tmp"));
 	return place_teardown(state);
 }
 
@@ -534,7 +563,8 @@ static void sockets_of_daemons_are_hidden_from_a_command(void **state)
 		skip();
 	free(place_shell(DAEMON));
 	free(play_shell_well(CONTACT));
-	contacts = place_shell("cat /var/tmp/contacts 2>/dev/null; kill $(cat /var/tmp/pids)");
+	contacts = place_shell("cat /var/tmp/contacts 2>/dev/null; kill $(cat /var/tmp/pids);"
+			       "for p in $(cat /var/tmp/pids); do while kill -0 $p 2>/dev/null; do sleep 0.01; done; done");
 	assert_string_equal(contacts, "");
 }
 
@@ -617,6 +647,8 @@ int main(void)
 		in_place(a_set_that_rules_refer_to_cannot_go),
 		in_place(r15_a_held_lock_does_not_stop_it),
 		in_place(what_goes_and_what_opens_is_told),
+		in_place(a_rule_on_an_interface_that_has_vanished_is_no_obstacle),
+		in_place(what_live_itself_draws_is_called_a_limit),
 #define furnished(f) cmocka_unit_test_setup_teardown(f, furnished_setup, furnished_teardown)
 		furnished(what_a_command_makes_is_the_candidate),
 		furnished(a_command_that_fails_is_refused),

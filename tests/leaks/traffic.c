@@ -26,7 +26,9 @@
 #define MILLISECOND 1000000L
 /* A sender that was kept from the processor does not make up for more than this. */
 #define CATCH_UP (5 * MILLISECOND)
-/* Two seconds of datagrams, as the kernel accounts for them. */
+/* Besides one, which may have been under way. */
+#define WATCHED_LEAST 4
+/* Seconds of datagrams, as the kernel accounts for them. */
 #define RECEIVE_BUFFER (64 << 20)
 
 enum order { STOP, SEND, END };
@@ -185,8 +187,9 @@ static unsigned long statistic(const char *group, const char *name)
 		if (!strncmp(names, group, n))
 			break;
 	fclose(f);
-	for (char *s = strtok_r(names, " \n", &save_name), *v = strtok_r(values, " \n", &save_value); s && v;
-	     s = strtok_r(NULL, " \n", &save_name), v = strtok_r(NULL, " \n", &save_value))
+	for (char *s = strtok_r(names, " \n", &save_name),
+		  *v = strtok_r(values, " \n", &save_value);
+	     s && v; s = strtok_r(NULL, " \n", &save_name), v = strtok_r(NULL, " \n", &save_value))
 		if (!strcmp(s, name))
 			return strtoul(v, NULL, 10);
 	fail_msg("the kernel counts no %s %s", group, name);
@@ -217,20 +220,20 @@ static void settle(void)
 /* Neighbours are known for good, and without IPv6 nothing but the datagrams comes over the veth. */
 static void make_veth(void)
 {
-	cleanup_free char *command = str_printf(
-		"set -e\n"
-		"sender=/proc/%d/fd/%d\n"
-		"ip link add v0 address 02:00:00:00:00:02 type veth peer name v1\n"
-		"ip link set v1 netns $sender\n"
-		"echo 1 >/proc/sys/net/ipv6/conf/v0/disable_ipv6\n"
-		"ip link set v0 up\n"
-		"ip address add " RECEIVER "/24 dev v0\n"
-		"nsenter --net=$sender sh -ec '\n"
-		"echo 1 >/proc/sys/net/ipv6/conf/v1/disable_ipv6\n"
-		"ip link set v1 up\n"
-		"ip address add " SENDER "/24 dev v1\n"
-		"ip neighbour replace " RECEIVER " lladdr 02:00:00:00:00:02 dev v1'\n",
-		(int)getpid(), sender_netns);
+	cleanup_free char *command =
+		str_printf("set -e\n"
+			   "sender=/proc/%d/fd/%d\n"
+			   "ip link add v0 address 02:00:00:00:00:02 type veth peer name v1\n"
+			   "ip link set v1 netns $sender\n"
+			   "echo 1 >/proc/sys/net/ipv6/conf/v0/disable_ipv6\n"
+			   "ip link set v0 up\n"
+			   "ip address add " RECEIVER "/24 dev v0\n"
+			   "nsenter --net=$sender sh -ec '\n"
+			   "echo 1 >/proc/sys/net/ipv6/conf/v1/disable_ipv6\n"
+			   "ip link set v1 up\n"
+			   "ip address add " SENDER "/24 dev v1\n"
+			   "ip neighbour replace " RECEIVER " lladdr 02:00:00:00:00:02 dev v1'\n",
+			   (int)getpid(), sender_netns);
 
 	free(place_shell(command));
 }
@@ -292,10 +295,11 @@ void traffic_watch(void)
 	watch_started = now();
 }
 
-bool traffic_watched(unsigned long least, double *milliseconds)
+bool traffic_watched(double *milliseconds)
 {
-	if (milliseconds)
-		*milliseconds = seconds_since(watch_started) * 1e3;
+	unsigned long least = 1 + WATCHED_LEAST * rate / TRAFFIC_RATE;
+
+	*milliseconds = seconds_since(watch_started) * 1e3;
 	for (enum port port = 0; port < PORTS; port++)
 		if (sent[port] - watched[port] < least)
 			return false;

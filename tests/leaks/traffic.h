@@ -24,8 +24,9 @@ enum port { PORT_ALLOWED, PORT_FORBIDDEN, PORTS };
 
 struct traffic {
 	unsigned long sent[PORTS];
-	unsigned long leaked;    /* came to the forbidden port */
-	unsigned long lost;      /* did not come to the allowed port, though the machine delivered them */
+	unsigned long leaked; /* came to the forbidden port */
+	unsigned long
+		lost; /* did not come to the allowed port, though the machine delivered them */
 	unsigned long elsewhere; /* lost to full queues, not to the packet filter */
 	double seconds;
 };
@@ -41,11 +42,11 @@ void traffic_start(void);
 void traffic_stop(struct traffic *counts);
 
 /*
- * Around a moment that matters: whether the sender was really sending meanwhile, at least
- * `least` datagrams to each port. `milliseconds` (may be NULL) is how long it took.
+ * Around a moment that matters: whether the sender was really sending meanwhile, to each port
+ * at least five datagrams at the full rate. `milliseconds` is how long it took.
  */
 void traffic_watch(void);
-bool traffic_watched(unsigned long least, double *milliseconds);
+bool traffic_watched(double *milliseconds);
 
 /* Halves the rate, and returns it. */
 unsigned traffic_slow(void);
