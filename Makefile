@@ -3,6 +3,7 @@
 # make            builds build/fwsnap: no network, no root
 # make check      unit tests, without root
 # make test       installs what is missing (Debian, root), runs all tests; last line: the sum
+# make leaks      the figures of packets leaked and lost, beside those of the stock programs
 # make demo       a session with save, loss and restore, in a namespace of its own
 # make lint bench install uninstall clean
 #
@@ -29,7 +30,8 @@ B := build$(if $(ASAN),-asan)$(if $(filter no,$(LEGACY)),-nolegacy)
 BUILD_PACKAGES = gcc libc6-dev make pkg-config libmnl-dev libnftnl-dev zlib1g-dev libxxhash-dev \
 	libjansson-dev libiptc-dev
 RUN_PACKAGES = iptables nftables ipset iproute2
-TEST_PACKAGES = libcmocka-dev valgrind strace jq ufw ferm python3
+TEST_PACKAGES = libcmocka-dev valgrind strace jq ufw ferm python3 mmdebstrap \
+	systemd-container
 LINT_PACKAGES = mandoc shellcheck cppcheck clang clang-tidy universal-ctags
 
 LIBRARIES = libmnl libnftnl zlib libxxhash jansson $(if $(filter-out no,$(LEGACY)),libiptc)
@@ -53,10 +55,10 @@ SOURCES := $(filter-out src/engine/xtables%.c,$(SOURCES))
 endif
 OBJECTS := $(SOURCES:%.c=$(B)/%.o)
 HELPERS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/*.c) \
-	$(filter-out tests/engine/test_%,$(wildcard tests/engine/*.c)))
+	$(filter-out tests/engine/test_% tests/leaks/test_%,$(wildcard tests/engine/*.c tests/leaks/*.c)))
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
-ENGINE := $(patsubst %.c,$(B)/%,$(wildcard tests/engine/test_*.c tests/corpus/test_*.c))
-SCRIPTS := $(filter-out %/lib.sh,$(wildcard tests/cli/*.sh tests/corpus/*.sh))
+ENGINE := $(patsubst %.c,$(B)/%,$(wildcard tests/engine/test_*.c tests/corpus/test_*.c tests/leaks/test_*.c))
+SCRIPTS := $(filter-out %/lib.sh,$(wildcard tests/cli/*.sh tests/boot/*.sh tests/corpus/*.sh))
 
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1) $@")
@@ -69,8 +71,8 @@ ifneq ($(filter-out clean uninstall,$(or $(MAKECMDGOALS),all)),)
 include $(B)/config.mk
 endif
 goal = $(filter $(1),$(MAKECMDGOALS))
-INSTALL_FIRST = $(if $(call goal,demo bench test test-all packages),$(BUILD_PACKAGES) $(RUN_PACKAGES)) \
-	$(if $(call goal,test test-all packages),$(TEST_PACKAGES)) $(if $(call goal,packages),$(LINT_PACKAGES))
+INSTALL_FIRST = $(if $(call goal,demo bench leaks test test-all packages),$(BUILD_PACKAGES) $(RUN_PACKAGES)) \
+	$(if $(call goal,leaks test test-all packages),$(TEST_PACKAGES)) $(if $(call goal,packages),$(LINT_PACKAGES))
 $(B)/config.mk: FORCE
 	@set -e; mkdir -p $(@D); \
 	$(if $(strip $(INSTALL_FIRST)),tests/install-packages $(INSTALL_FIRST);) \
@@ -111,18 +113,24 @@ comma = ,
 $(UNIT) $(ENGINE): $(B)/%: $(B)/%.o $(B)/tests/libfwsnap.a
 	$(call say,LINK)
 	$(Q)$(LINK) $(call wraps,$*.c) -o $@ $^ $(LIBRARY_LIBS) -lcmocka
-$(B)/tests/bench/measure: tests/bench/measure.c $(B)/config.mk
+# What the boot tests lay over a Debian.
+$(B)/tests/installed: FORCE all
+	@rm -rf $@ && $(MAKE) -s --no-print-directory install DESTDIR=$(abspath $@) PREFIX=/usr >/dev/null
+$(B)/tests/bench/measure $(B)/tests/cli/terminal: $(B)/%: %.c $(B)/config.mk
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(COMPILE) -o $@.o $< && $(LINK) -o $@ $@.o
 
 check: $(UNIT)
 	@tests/run $(UNIT)
-test: all $(UNIT) $(ENGINE) $(if $(wildcard src/main.c),$(B)/tests/fwsnap)
+test: all $(UNIT) $(ENGINE) $(B)/tests/fwsnap $(B)/tests/cli/terminal $(B)/tests/installed
 	@FWSNAP='$(abspath $(B)/fwsnap)' FWSNAP_FAULTY='$(abspath $(B)/tests/fwsnap)' \
+	TERMINAL='$(abspath $(B)/tests/cli/terminal)' FWSNAP_INSTALLED='$(abspath $(B)/tests/installed)' \
 	CORPUS='$(abspath $(CORPUS))' tests/run $(UNIT) $(if $(ASAN),,$(UNIT:%=valgrind:%)) \
 		$(ENGINE) $(SCRIPTS)
 test-all: test
 	@$(MAKE) --no-print-directory test ASAN=1
+leaks: $(B)/tests/leaks/test_leaks
+	@CMOCKA_MESSAGE_OUTPUT=TAP $< --figures
 demo: all
 	@tests/demo $(abspath $(B)/fwsnap)
 bench: all $(B)/tests/bench/measure
@@ -149,6 +157,6 @@ uninstall:
 clean:
 	rm -rf build build-asan build-nolegacy build-asan-nolegacy
 
-.PHONY: all check test test-all demo bench lint packages install uninstall clean FORCE
+.PHONY: all check test test-all demo leaks bench lint packages install uninstall clean FORCE
 .SECONDARY:
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -type f -name '*.d' 2>/dev/null)

@@ -129,6 +129,53 @@ void buf_printf(struct buf *b, const char *format, ...)
 	va_end(ap);
 }
 
+/* Bytes of the UTF-8 character at s, of at most n; 0: it is none. */
+static size_t character(const unsigned char *s, size_t n, uint32_t *code)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t length = *s < 0x80 ? 1 : *s < 0xc2 ? 0 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : *s < 0xf5 ? 4 : 0;
+
+	if (!length || length > n)
+		return 0;
+	*code = length == 1 ? *s : *s & (0xffu >> (length + 1));
+	for (size_t i = 1; i < length; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		*code = *code << 6 | (s[i] & 0x3f);
+	}
+	if (*code < least[length] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000))
+		return 0;
+	return length;
+}
+
+/* Unicode: control characters, line and paragraph separator, marks of the direction. */
+static bool harmless(uint32_t code)
+{
+	return code >= 0x20 && (code < 0x7f || code > 0x9f) && code != 0x61c && code != 0x200e &&
+	       code != 0x200f && (code < 0x2028 || code > 0x202e) &&
+	       (code < 0x2066 || code > 0x2069);
+}
+
+void buf_add_visible(struct buf *b, const char *s, size_t n)
+{
+	const unsigned char *at = (const unsigned char *)s;
+
+	while (n) {
+		uint32_t code = 0;
+		size_t length = character(at, n, &code), step = length ? length : 1;
+
+		if (length && harmless(code))
+			buf_add(b, at, length);
+		else if (*at == '\n' || *at == '\t')
+			buf_add_str(b, *at == '\n' ? "\\n" : "\\t");
+		else
+			for (size_t i = 0; i < step; i++)
+				buf_printf(b, "\\x%02x", at[i]);
+		at += step;
+		n -= step;
+	}
+}
+
 char *buf_str(struct buf *b)
 {
 	*(char *)buf_reserve(b, 1) = '\0';

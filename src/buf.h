@@ -37,6 +37,11 @@ void *buf_add_zero(struct buf *b, size_t n);
 void buf_add_str(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *format, ...) printf_like(2, 3);
 void buf_vprintf(struct buf *b, const char *format, va_list ap);
+/*
+ * Appends text from elsewhere as a terminal may be given it: what is no printable UTF-8 as \n, \t or
+ * \xNN for each byte; what changes the direction of writing, too.
+ */
+void buf_add_visible(struct buf *b, const char *s, size_t n);
 /* The content as a string; the terminating NUL is not counted in len. Never NULL. */
 char *buf_str(struct buf *b);
 /* Gives the memory away as a string (caller frees); b becomes empty. */

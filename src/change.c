@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "change.h"
 
+#include "engine/nft_hold.h"
+#include "engine/nft_watch.h"
+#include "fault.h"
 #include "log.h"
+#include "merge.h"
+#include "order.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 static void add_step(struct plan *p, enum action action, const struct table *old,
 		     const struct table *new, struct ruleset *names, size_t place)
@@ -120,136 +126,375 @@ static struct plan plan_for(enum engine_id engine, struct ruleset *live, struct 
 	return p;
 }
 
-void change_describe(const struct ruleset *live, const struct ruleset *target, struct buf *out)
+/* One way from live to target. */
+struct way {
+	struct change *change;
+	struct plan plans[ENGINE_COUNT];
+	struct watch *watch, *own; /* own: to be closed */
+	bool check; /* refuse with -ERESTART what is no longer as in live */
+	bool sent;  /* something reached the kernel */
+	bool held;
+	struct timespec begun;
+};
+
+/* Without a watch of live's capture nothing may have changed until there is one. */
+static int way_watch(struct way *w)
 {
-	static const char *const words[] = {"add", "replace", "remove"};
+	const struct ruleset *live = w->change->live;
+	int r;
 
-	for (size_t e = 0; e < ENGINE_COUNT; e++) {
-		struct plan p = plan_for(e, (struct ruleset *)live, (struct ruleset *)target);
-
-		for (size_t i = 0; i < p.nsteps; i++) {
-			const struct step *s = &p.steps[i];
-			cleanup_free char *label = table_label(s->new ? s->new : s->old);
-
-			buf_printf(out, "%s %s\n", words[s->action], label);
-		}
-		free(p.steps);
-	}
+	if (!w->own)
+		w->watch = w->change->watch;
+	if (w->watch || !live->generation)
+		return 0;
+	r = watch_open(&w->own);
+	w->watch = w->own;
+	return !r && w->check && w->own && w->own->generation != live->generation ? -ERESTART : r;
 }
 
-/* Sends the whole difference. *sent: something reached the kernel. */
-static int execute(struct ruleset *live, struct ruleset *target, unsigned lock_wait, bool check,
-		   bool *sent)
+static int way_plan(struct way *w)
 {
-	struct plan plans[ENGINE_COUNT];
+	struct change *c = w->change;
 	int r = 0;
 
-	*sent = false;
-	ruleset_resolve(live);
-	ruleset_resolve(target);
+	ruleset_resolve(c->live);
+	ruleset_resolve(c->target);
 	for (size_t e = 0; e < ENGINE_COUNT; e++) {
-		plans[e] = plan_for(e, live, target);
-		plans[e].generation_check = check && (e != ENGINE_NFT || live->generation);
-		plans[e].lock_wait = lock_wait;
-		if (plans[e].nsteps && !engines[e] && !r) {
+		struct plan *p = &w->plans[e];
+
+		*p = plan_for(e, c->live, c->target);
+		p->generation_check = w->check && (e != ENGINE_NFT || c->live->generation);
+		p->lock_wait = c->lock_wait;
+		p->watch = w->watch;
+		if (p->nsteps && !engines[e] && !r) {
 			log_error("this fwsnap was built without legacy iptables");
 			r = -EOPNOTSUPP;
 		}
 	}
+	return r;
+}
+
+static unsigned count_commits(const struct way *w)
+{
+	unsigned n = 0;
+
+	for (size_t e = 0; e < ENGINE_COUNT; e++) {
+		const struct plan *p = &w->plans[e];
+
+		if (p->nsteps && engines[e])
+			n += engines[e]->count ? engines[e]->count(p) : 1;
+	}
+	return n;
+}
+
+/* Where there are several commits no packet meets the new part of one with the old part of another. */
+static int way_hold(struct way *w)
+{
+	int r;
+
+	if (w->held || count_commits(w) < 2)
+		return 0;
+	r = nft_hold(w->watch, true);
+	if (r == -EOPNOTSUPP) {
+		log_detail("this kernel has no nf_tables to hold packets back with");
+		return 0;
+	}
+	w->held = !r;
+	w->change->held |= w->held;
+	fault_point("change-held");
+	return r;
+}
+
+static int way_release(struct way *w)
+{
+	int r = w->held ? nft_hold(w->watch, false) : 0;
+
+	w->held = false;
+	return r;
+}
+
+static void way_begin_time(struct way *w)
+{
+	if (!w->begun.tv_sec)
+		clock_gettime(CLOCK_MONOTONIC, &w->begun);
+}
+
+static void way_end_time(struct way *w)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	w->change->microseconds += (unsigned)((now.tv_sec - w->begun.tv_sec) * 1000000 +
+					      (now.tv_nsec - w->begun.tv_nsec) / 1000);
+}
+
+static void pass_engine(enum engine_id e)
+{
+	if (e == ENGINE_IPSET)
+		fault_point("change-ipset");
+	if (e == ENGINE_NFT)
+		fault_point("change-nft");
+	if (e == ENGINE_XTABLES)
+		fault_point("change-xtables");
+}
+
+static int way_change(struct way *w)
+{
+	int r = 0;
+
 	for (size_t e = 0; e < ENGINE_COUNT && !r; e++) {
 		if (!engines[e])
 			continue;
-		r = engines[e]->change(&plans[e]);
-		*sent |= plans[e].touched || (!r && plans[e].nsteps);
-		if (*sent)
+		r = engines[e]->change(&w->plans[e]);
+		w->sent |= w->plans[e].touched || (!r && w->plans[e].nsteps);
+		if (w->sent)
 			log_set_state(STATE_UNDOING);
+		pass_engine(e);
 	}
 	for (size_t e = ENGINE_COUNT; e-- > 0 && !r;)
 		if (engines[e] && engines[e]->finish)
-			r = engines[e]->finish(&plans[e]);
-	for (size_t e = 0; e < ENGINE_COUNT; e++)
-		free(plans[e].steps);
+			r = engines[e]->finish(&w->plans[e]);
+	fault_point("change-finished");
+	return r;
+}
+
+static void way_count(struct way *w)
+{
+	struct change *c = w->change;
+
+	for (size_t e = 0; e < ENGINE_COUNT; e++) {
+		struct plan *p = &w->plans[e];
+
+		for (size_t i = 0; i < p->unstaged.n; i++)
+			strlist_add_once(&c->unstaged, p->unstaged.s[i]);
+		strlist_release(&p->unstaged);
+		c->commits += p->commits;
+		c->batches += p->batches;
+		c->messages += p->messages;
+		free(p->steps);
+		*p = (struct plan){0};
+	}
+}
+
+/* Sends the difference. 1: there is more for a second round, while packets are still held back. */
+static int way_go(struct way *w)
+{
+	int r = way_watch(w);
+
+	if (!r)
+		r = way_plan(w);
+	way_begin_time(w);
+	if (!r)
+		r = way_hold(w);
+	if (!r)
+		r = way_change(w);
+	way_count(w);
 	return r;
 }
 
 /*
- * execute, and again for what it left for a second round: rules that are on a temporary ipset
- * because theirs could only be made anew once they had let go of the old one.
+ * All the way. The second round is for rules that are on a temporary ipset because theirs could only be
+ * made anew once they had let go of the old one.
  */
-static int execute_all(struct ruleset *live, struct ruleset *target, unsigned lock_wait, bool check,
-		       bool *sent)
+static int way_go_all(struct way *w)
 {
-	const struct capture c = {.lock_wait = lock_wait};
-	int r = execute(live, target, lock_wait, check, sent);
+	const struct capture c = {.lock_wait = w->change->lock_wait};
+	struct ruleset *live = w->change->live;
+	int r = nft_hold_left(), released;
 
+	/* of a change that was cut off: it stands until this one is done */
+	w->held = r > 0;
+	if (r >= 0)
+		r = way_go(w);
 	if (r > 0) {
 		struct ruleset now = {0};
-		bool more;
 
 		r = engines_capture(&now, &c);
+		w->change->live = &now;
+		w->check = false;
 		if (!r)
-			r = execute(&now, target, lock_wait, false, &more);
+			r = way_go(w);
+		w->change->live = live;
 		ruleset_release(&now);
 	}
-	return r > 0 ? -EBUSY : r;
+	released = way_release(w);
+	way_end_time(w);
+	watch_close(w->own);
+	w->own = NULL;
+	fault_point("change-released");
+	r = r > 0 ? -EBUSY : r;
+	return r ? r : released;
+}
+
+static bool tables_equal(const struct ruleset *a, const struct ruleset *b)
+{
+	for (size_t i = 0; i < a->ntables; i++)
+		if (!table_equal(&a->tables[i], ruleset_counterpart(b, &a->tables[i])))
+			return false;
+	for (size_t i = 0; i < b->ntables; i++)
+		if (!table_equal(&b->tables[i], ruleset_counterpart(a, &b->tables[i])))
+			return false;
+	return true;
+}
+
+/* What is live is not what was wanted: whether all of it is, beside what others changed since. */
+static int verify_beside_others(struct change *c, struct ruleset *now)
+{
+	cleanup_buf struct buf others = BUF_INIT;
+	struct ruleset merged = {0};
+	char *save;
+	int r = merge_rulesets(c->live, c->target, now, &merged, NULL);
+
+	if (!r && (!tables_equal(&merged, now) || !order_agrees(&merged.order, &now->order)))
+		r = -EUCLEAN;
+	ruleset_release(&merged);
+	if (r)
+		return r;
+	ruleset_differences(c->target, now, &others);
+	for (char *s = strtok_r(buf_str(&others), "\n", &save); s; s = strtok_r(NULL, "\n", &save))
+		strlist_add_once(&c->others, s);
+	return 0;
 }
 
 /* Captures and compares: the only proof. 0, -EUCLEAN (differs, described), or -errno. */
-static int verify(const struct ruleset *want, unsigned lock_wait, struct buf *differences)
+static int verify(struct change *c, struct buf *differences)
 {
+	const struct capture digests = {.sink = capture_discard, .lock_wait = c->lock_wait};
+	const struct capture records = {.lock_wait = c->lock_wait};
 	struct ruleset now = {0};
-	struct capture c = {.sink = capture_discard, .lock_wait = lock_wait};
-	int r = engines_capture(&now, &c);
+	int r = engines_capture(&now, &digests);
+	bool equal = !r && ruleset_equal(c->target, &now);
 
-	if (!r && !ruleset_equal(want, &now)) {
-		ruleset_differences(want, &now, differences);
-		r = -EUCLEAN;
+	if (!r && !equal) {
+		r = engines_capture(&now, &records);
+		equal = !r && ruleset_equal(c->target, &now);
 	}
+	if (!r && !equal)
+		r = verify_beside_others(c, &now);
+	if (r == -EUCLEAN)
+		ruleset_differences(c->target, &now, differences);
+	ruleset_release(&now);
+	fault_point("change-verified");
+	return r;
+}
+
+/* What is to be undone, and how far it came. */
+struct undoing {
+	struct ruleset *before, *after; /* after NULL: everything goes back */
+	unsigned lock_wait;
+	struct strlist *conflicts;
+	bool whole; /* what others changed goes too: the kernel does not take it beside the old rules */
+};
+
+#define UNDO_TRIES 10
+
+/* The old rules with what others changed since. */
+static int undo_target(struct undoing *u, struct ruleset *now, struct ruleset *target)
+{
+	cleanup_strlist struct strlist conflicts = {NULL, 0};
+	int r = merge_rulesets(u->after, u->before, now, target, &conflicts);
+
+	for (size_t i = 0; !r && u->conflicts && i < conflicts.n; i++)
+		strlist_add_once(u->conflicts, conflicts.s[i]);
+	return r;
+}
+
+/* Once from what is live now. CHANGE_DONE, CHANGE_NOTHING; -errno, described in differences. */
+static int undo_once(struct undoing *u, struct watch *watch, struct buf *differences)
+{
+	const struct capture capture = {.lock_wait = u->lock_wait, .watch = watch};
+	struct ruleset now = {0}, merged = {0};
+	struct change c = {.live = &now, .target = u->before, .watch = watch,
+			   .lock_wait = u->lock_wait};
+	struct way w = {.change = &c, .check = true};
+	int r = engines_capture(&now, &capture);
+	bool equal;
+
+	if (!r && u->after && !u->whole) {
+		r = undo_target(u, &now, &merged);
+		c.target = &merged;
+	}
+	equal = !r && tables_equal(&now, c.target) &&
+		order_agrees(&c.target->order, &now.order);
+	/* even then: sets under temporary names and the hold may be left */
+	if (!r)
+		r = way_go_all(&w);
+	if (!r && equal)
+		r = CHANGE_NOTHING;
+	else if (!r)
+		r = verify(&c, differences);
+	change_release(&c);
+	ruleset_release(&merged);
 	ruleset_release(&now);
 	return r;
 }
 
-static enum change_result undo(struct ruleset *live, unsigned lock_wait)
+/*
+ * Again while others are quicker or in the way; then without what they changed. Locks are held. CHANGE_DONE,
+ * CHANGE_NOTHING, or CHANGE_LOST (logged).
+ */
+static enum change_result undo(struct undoing *u)
 {
-	struct ruleset now = {0};
-	struct capture c = {.lock_wait = lock_wait};
 	cleanup_buf struct buf differences = BUF_INIT;
-	bool sent;
-	int r = engines_capture(&now, &c);
+	enum change_result done = CHANGE_NOTHING;
+	int r = -ERESTART;
 
-	if (!r)
-		r = execute_all(&now, live, lock_wait, false, &sent);
-	ruleset_release(&now);
-	if (!r)
-		r = verify(live, lock_wait, &differences);
-	if (!r)
-		return CHANGE_UNDONE;
+	for (unsigned i = 0; i < UNDO_TRIES && r < 0; i++) {
+		struct watch *watch = NULL;
+
+		differences.len = 0;
+		u->whole = i > UNDO_TRIES / 2;
+		if (u->whole && u->after && u->conflicts)
+			strlist_add_once(u->conflicts, "what others changed did not fit the old rules and is gone");
+		r = watch_open(&watch);
+		if (!r)
+			r = undo_once(u, watch, &differences);
+		watch_close(watch);
+		if (r != CHANGE_NOTHING)
+			done = CHANGE_DONE;
+	}
+	if (r >= 0)
+		return done;
 	log_set_state("the firewall is neither the old nor the new one");
 	log_error("cannot bring the old rules wholly back:\n%s", buf_str(&differences));
 	return CHANGE_LOST;
 }
 
-static enum change_result run_locked(struct ruleset *live, struct ruleset *target, unsigned lock_wait)
+/* What was sent of a change that failed is taken back. */
+static enum change_result run_undo(struct change *c, int reason)
+{
+	cleanup_strlist struct strlist conflicts = {NULL, 0};
+	struct undoing u = {c->live, c->target, c->lock_wait, &conflicts, false};
+	enum change_result result = undo(&u);
+
+	for (size_t i = 0; i < conflicts.n; i++)
+		log_warning("%s", conflicts.s[i]);
+	if (result == CHANGE_LOST)
+		return result;
+	return reason == -ERESTART ? CHANGE_STALE : CHANGE_UNDONE;
+}
+
+static enum change_result run_locked(struct change *c)
 {
 	cleanup_buf struct buf differences = BUF_INIT;
-	bool sent;
+	struct way w = {.change = c, .check = true};
 	int r;
 
-	if (ruleset_equal(live, target))
-		return CHANGE_NOTHING;
-	r = execute_all(live, target, lock_wait, true, &sent);
-	if (r == -ERESTART && !sent)
+	if (ruleset_equal(c->live, c->target))
+		return change_hold_remove() < 0 ? CHANGE_REFUSED : CHANGE_NOTHING;
+	r = way_go_all(&w);
+	if (r == -ERESTART && !w.sent)
 		return CHANGE_STALE;
-	if (r && !sent)
+	if (r && !w.sent)
 		return r == -EBUSY ? CHANGE_BUSY : CHANGE_REFUSED;
 	if (!r)
-		r = verify(target, lock_wait, &differences);
+		r = verify(c, &differences);
 	if (!r)
 		return CHANGE_DONE;
 	if (r == -EUCLEAN)
 		log_warning("the kernel took the rules, but they are not those that were wanted:\n%s",
 			    buf_str(&differences));
-	return undo(live, lock_wait);
+	return run_undo(c, r);
 }
 
 static bool has_tables(const struct ruleset *rs, enum engine_id engine)
@@ -260,13 +505,14 @@ static bool has_tables(const struct ruleset *rs, enum engine_id engine)
 	return false;
 }
 
-static bool needs_lock(enum engine_id e, const struct ruleset *live, const struct ruleset *target)
-{
-	return engines[e] && engines[e]->lock && (has_tables(live, e) || has_tables(target, e));
-}
+/* Signals that wait while a change is under way, and locks that are held. */
+struct guarded {
+	sigset_t signals;
+	bool locked[ENGINE_COUNT];
+	const char *state;
+};
 
-/* Ctrl-C, a hang-up or a stop in the middle would leave half a change: they wait for its end. */
-static void hold_signals(sigset_t *before)
+void change_hold_signals(sigset_t *before)
 {
 	static const int held[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 	sigset_t set;
@@ -281,40 +527,70 @@ static void hold_signals(sigset_t *before)
  * Locks are taken before anything is sent: a lock that was not to be had in the
  * middle, or for the check at the end, would leave neither the old nor the new rules.
  */
-enum change_result change_run(struct ruleset *live, struct ruleset *target, unsigned lock_wait)
+static int guarded_begin(struct guarded *g, const struct ruleset *a, const struct ruleset *b,
+			 unsigned lock_wait)
 {
-	enum change_result result = CHANGE_BUSY;
-	const char *state = log_state();
-	sigset_t before;
-	size_t e;
+	int r = 0;
 
-	hold_signals(&before);
-	for (e = 0; e < ENGINE_COUNT; e++)
-		if (needs_lock(e, live, target) && engines[e]->lock(lock_wait))
-			break;
-	if (e == ENGINE_COUNT)
-		result = run_locked(live, target, lock_wait);
-	while (e-- > 0)
-		if (needs_lock(e, live, target))
+	g->state = log_state();
+	change_hold_signals(&g->signals);
+	for (size_t e = 0; e < ENGINE_COUNT && !r; e++) {
+		if (!engines[e] || !engines[e]->lock || (!has_tables(a, e) && !has_tables(b, e)))
+			continue;
+		r = engines[e]->lock(lock_wait);
+		g->locked[e] = !r;
+	}
+	return r;
+}
+
+static void guarded_end(struct guarded *g, enum change_result result)
+{
+	for (size_t e = ENGINE_COUNT; e-- > 0;)
+		if (g->locked[e])
 			engines[e]->unlock();
 	if (result != CHANGE_LOST)
-		log_set_state(state);
-	sigprocmask(SIG_SETMASK, &before, NULL);
+		log_set_state(g->state);
+	sigprocmask(SIG_SETMASK, &g->signals, NULL);
+}
+
+enum change_result change_run(struct change *c)
+{
+	struct guarded g = {0};
+	enum change_result result = CHANGE_BUSY;
+
+	if (!guarded_begin(&g, c->live, c->target, c->lock_wait))
+		result = run_locked(c);
+	guarded_end(&g, result);
 	return result;
+}
+
+void change_release(struct change *c)
+{
+	strlist_release(&c->unstaged);
+	strlist_release(&c->others);
+}
+
+int change_hold_remove(void)
+{
+	int r = nft_hold_left();
+
+	if (r <= 0)
+		return r;
+	r = nft_hold(NULL, false);
+	if (!r)
+		log_note("packets pass again: a change that was cut off had held them back");
+	return r ? r : 1;
 }
 
 enum change_result change_undo(struct ruleset *before, struct ruleset *after, unsigned lock_wait,
 			       struct strlist *conflicts)
 {
-	const struct capture c = {.lock_wait = lock_wait};
-	enum change_result result = CHANGE_STALE;
+	struct undoing u = {before, after, lock_wait, conflicts, false};
+	struct guarded g = {0};
+	enum change_result result = CHANGE_BUSY;
 
-	(void)after, (void)conflicts;
-	for (unsigned i = 0; i < CAPTURE_TRIES && result == CHANGE_STALE; i++) {
-		struct ruleset now = {0};
-
-		result = engines_capture(&now, &c) ? CHANGE_LOST : change_run(&now, before, lock_wait);
-		ruleset_release(&now);
-	}
-	return result == CHANGE_STALE ? CHANGE_LOST : result;
+	if (!guarded_begin(&g, before, after ? after : before, lock_wait))
+		result = undo(&u);
+	guarded_end(&g, result);
+	return result;
 }

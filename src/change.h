@@ -11,9 +11,11 @@
 
 #include "engine.h"
 
+#include <signal.h>
+
 /* What the firewall is after change_run. */
 enum change_result {
-	CHANGE_DONE,     /* it is the target, verified */
+	CHANGE_DONE,     /* it is the target, verified, with what others changed meanwhile */
 	CHANGE_NOTHING,  /* it was the target already; nothing was sent */
 	CHANGE_REFUSED,  /* it is as it was: nothing was changed */
 	CHANGE_BUSY,     /* likewise: a lock was not to be had in time */
@@ -22,11 +24,26 @@ enum change_result {
 	CHANGE_LOST,     /* a part failed and the old rules are not wholly back (logged what differs) */
 };
 
+struct change {
+	struct ruleset *live;   /* a capture with records of the caller's namespace */
+	struct ruleset *target; /* with records */
+	struct watch *watch;    /* that live was captured with; NULL: any change of nf_tables since is CHANGE_STALE */
+	unsigned lock_wait;     /* seconds for iptables' lock */
+	/* what came of it */
+	struct strlist unstaged; /* what went into force in one step, with a gap: "inet fw: set 'bl': its type changed" */
+	struct strlist others;   /* what others changed meanwhile and still is so: "inet fw by 'nft' (pid 123)" */
+	unsigned commits;        /* of all engines */
+	unsigned batches, messages; /* sent to nf_tables, and what they held */
+	unsigned microseconds;   /* from before the first commit until after the last */
+	bool held;               /* all packets were held back from the first commit to the last */
+};
+
 /*
- * live: a capture with records of the caller's namespace; target: a ruleset with
- * records. Both are only read but for the resolved names. Errors are logged.
+ * From live to target; both are only read but for the resolved names. What others change
+ * elsewhere meanwhile stays. Errors are logged. The caller releases c, whatever the result.
  */
-enum change_result change_run(struct ruleset *live, struct ruleset *target, unsigned lock_wait);
+enum change_result change_run(struct change *c);
+void change_release(struct change *c);
 
 /*
  * Takes back what changed between `before` and `after` (both with records), three-way: what is still as `after` has it goes back,
@@ -37,7 +54,13 @@ enum change_result change_run(struct ruleset *live, struct ruleset *target, unsi
 enum change_result change_undo(struct ruleset *before, struct ruleset *after, unsigned lock_wait,
 			       struct strlist *conflicts);
 
-/* One line for each table that would be added, replaced or removed, appended to out. */
-void change_describe(const struct ruleset *live, const struct ruleset *target, struct buf *out);
+/* Lets packets pass again that a change which was cut off holds back. 1: so it was (noted), 0, -errno (logged). */
+must_check int change_hold_remove(void);
+
+/*
+ * Ctrl-C, a hang-up or a stop in the middle of a change would leave half of it: they wait for its end, when the caller
+ * sets the mask `before` again.
+ */
+void change_hold_signals(sigset_t *before);
 
 #endif

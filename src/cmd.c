@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "cmd.h"
+#include "lock.h"
 #include "log.h"
 #include "text.h"
+#include "trial.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -22,6 +23,52 @@ int next_option(const struct context *c, int argc, char **argv, const char *lett
 	if (o == '?')
 		usage_error(c, "unknown option or missing value: '%s'", argv[optind - 1]);
 	return o;
+}
+
+int context_lock(struct context *c)
+{
+	cleanup_free char *holder = NULL;
+	int r = lock_take_root(c->opt.root, c->config.lock_wait, &holder);
+
+	if (r == -EAGAIN) {
+		log_error("another fwsnap is at work (%s) and did not end within %u seconds",
+			  holder && *holder ? holder : "unknown", c->config.lock_wait);
+		return -EBUSY;
+	}
+	if (r < 0)
+		return log_errno(r, "cannot take the lock '%s/run/fwsnap/lock'", c->opt.root);
+	c->lock = r;
+	return 0;
+}
+
+void context_unlock(struct context *c)
+{
+	close_p(&c->lock);
+	c->lock = -1;
+}
+
+struct guard context_guard(struct context *c)
+{
+	return (struct guard){.root = c->opt.root,
+			      .store = c->store.dir ? &c->store : NULL,
+			      .lock_wait = c->config.lock_wait};
+}
+
+int refuse_pending(struct context *c)
+{
+	const struct guard guard = context_guard(c);
+	struct pending p = {0};
+	int r = guard_pending(&guard, &p), status = exit_status(r);
+
+	if (!r && pending_open(&p)) {
+		cleanup_free char *text = pending_text(&p);
+
+		log_error("a change is pending (%s): 'fwsnap confirm' keeps it, 'fwsnap rollback' undoes it",
+			  text);
+		status = EXIT_FAILED;
+	}
+	pending_release(&p);
+	return status;
 }
 
 bool have_store(const struct context *c)
@@ -132,6 +179,22 @@ int named_load(struct context *c, const char *ref, bool records, struct named *n
 		return store_manifest(&c->store, n->id, &n->manifest);
 	r = store_load(&c->store, n->id, &n->manifest);
 	return r < 0 || !of_this_machine(&n->manifest) ? r : engines_digest(&n->manifest.rs, n->label);
+}
+
+int named_load_here(struct context *c, const char *ref, struct named *n)
+{
+	struct ruleset rs = {0};
+	int r = named_load(c, ref, true, n);
+
+	if (r || of_this_machine(&n->manifest))
+		return r;
+	log_note("%s was made on %s: its text is used", n->label, n->manifest.machine);
+	r = snapshot_text_ruleset(c, n->id, &rs);
+	if (!r) {
+		ruleset_release(&n->manifest.rs);
+		n->manifest.rs = rs;
+	}
+	return r;
 }
 
 void named_release(struct named *n)

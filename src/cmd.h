@@ -6,6 +6,7 @@
 #define FWSNAP_CMD_H
 
 #include "config.h"
+#include "guard.h"
 #include "store.h"
 
 /* Exit statuses; fwsnap(8) EXIT STATUS documents each. */
@@ -21,11 +22,14 @@ enum exit_status {
 	EXIT_PARTIAL = 8,
 };
 
+enum colour { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
+
 /* Global options. */
 struct options {
 	const char *root;   /* "" without --root; no trailing slash */
 	const char *config; /* NULL: the default */
 	bool json;
+	enum colour colour; /* auto: on a terminal that has any, unless NO_COLOR is set */
 };
 
 /* What main prepares for a command, as its row needs. */
@@ -41,7 +45,9 @@ enum needs {
 	NEEDS_ADMIN = 1,  /* CAP_NET_ADMIN: it looks into the kernel */
 	NEEDS_LOCK = 2,   /* it changes something: lock, and store_recover first */
 	NEEDS_CREATE = 4, /* the store is made if absent */
-	NEEDS_NO_STORE = 8, /* it opens none, and works in any namespace */
+	NEEDS_SETTLED = 8, /* it is refused while a change is pending */
+	NEEDS_NO_MORE = 16, /* not even the configuration */
+	NEEDS_NO_STORE = 32, /* it opens none, and works in any namespace */
 };
 
 struct command {
@@ -50,13 +56,18 @@ struct command {
 	int (*run)(struct context *c, int argc, char **argv);
 	unsigned needs;
 	const char *arguments; /* for the usage line */
-	const char *help;      /* one line */
+	const char *help;      /* one line; NULL: fwsnap itself calls it */
 };
 
 int cmd_save(struct context *c, int argc, char **argv);
+int cmd_apply(struct context *c, int argc, char **argv);
+int cmd_run(struct context *c, int argc, char **argv);
+int cmd_confirm(struct context *c, int argc, char **argv);
+int cmd_rollback(struct context *c, int argc, char **argv);
 int cmd_restore(struct context *c, int argc, char **argv);
 int cmd_check(struct context *c, int argc, char **argv);
 int cmd_status(struct context *c, int argc, char **argv);
+int cmd_diff(struct context *c, int argc, char **argv);
 int cmd_list(struct context *c, int argc, char **argv);
 int cmd_show(struct context *c, int argc, char **argv);
 int cmd_verify(struct context *c, int argc, char **argv);
@@ -65,6 +76,7 @@ int cmd_untag(struct context *c, int argc, char **argv);
 int cmd_prune(struct context *c, int argc, char **argv);
 int cmd_export(struct context *c, int argc, char **argv);
 int cmd_import(struct context *c, int argc, char **argv);
+int cmd_guard(struct context *c, int argc, char **argv);
 
 /* Exit status for what a lower layer returned and logged: 0 or -errno. */
 int exit_status(int r);
@@ -79,6 +91,14 @@ struct option;
 int next_option(const struct context *c, int argc, char **argv, const char *letters,
 		const struct option *options);
 
+/* The lock of all that changes below the root: taken (main does it for NEEDS_LOCK; 0 or -errno, logged), given back. */
+must_check int context_lock(struct context *c);
+void context_unlock(struct context *c);
+/* What guard.h works on. */
+struct guard context_guard(struct context *c);
+/* EXIT_FAILED (logged, with what ends it) if a change is pending, else EXIT_DONE. */
+int refuse_pending(struct context *c);
+
 /* Whether there is any history; if not, says so. */
 bool have_store(const struct context *c);
 
@@ -90,6 +110,8 @@ struct named {
 };
 /* records: with them. 0 or -errno (logged). Caller: named_release. */
 must_check int named_load(struct context *c, const char *ref, bool records, struct named *n);
+/* The same with records that can be used here: those of another machine's snapshot are made from its texts. */
+must_check int named_load_here(struct context *c, const char *ref, struct named *n);
 void named_release(struct named *n);
 /* Whether the exact parts can be used here: they are the kernel's own structures. */
 bool of_this_machine(const struct manifest *m);
@@ -113,6 +135,13 @@ const char *time_text(int64_t seconds);
  * anything. 0 or -errno (logged).
  */
 must_check int keep_live(struct context *c, struct ruleset *rs);
+
+/*
+ * Prints what differs (difference.h), or with --json that; both with records. EXIT_DONE: they are
+ * equal; EXIT_DIFFERS, or another exit status (logged).
+ */
+int print_difference(struct context *c, struct ruleset *old, const char *old_label,
+		     struct ruleset *new, const char *new_label, bool dynamic);
 
 /* Appends the names of chains that look like other programs', in one line; returns how many there are. */
 size_t foreign_line(const struct ruleset *rs, struct buf *line);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "change.h"
-#include "cmd.h"
 #include "log.h"
 #include "text.h"
+#include "trial.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -14,6 +13,7 @@
 
 struct restoring {
 	struct context *c;
+	struct trial trial;
 	const char *ref;
 	bool all, dry_run;
 	struct named target;
@@ -22,6 +22,7 @@ struct restoring {
 	struct buf contents[TEXT_KINDS];
 	size_t ntexts;
 	struct ruleset live;
+	char *what;
 };
 
 static int parse(struct restoring *s, int argc, char **argv)
@@ -29,6 +30,7 @@ static int parse(struct restoring *s, int argc, char **argv)
 	static const struct option options[] = {
 		{"all", no_argument, NULL, 'a'},
 		{"dry-run", no_argument, NULL, 'n'},
+		TRIAL_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
 	int o;
@@ -39,7 +41,7 @@ static int parse(struct restoring *s, int argc, char **argv)
 			s->all = true;
 		else if (o == 'n')
 			s->dry_run = true;
-		else
+		else if (trial_option(&s->trial, o, optarg))
 			return EXIT_USAGE;
 	}
 	if (optind < argc)
@@ -127,37 +129,45 @@ static int refuse_foreign(const struct ruleset *live)
 static int capture_live(struct restoring *s)
 {
 	struct capture capture = {.lock_wait = s->c->config.lock_wait};
+	struct change *c = &s->trial.change;
 	int r;
 
+	watch_close(c->watch);
+	change_release(c);
 	ruleset_release(&s->live);
-	r = engines_capture(&s->live, &capture);
+	*c = (struct change){.live = &s->live,
+			     .target = &s->target.manifest.rs,
+			     .lock_wait = s->c->config.lock_wait};
+	r = watch_open(&c->watch);
+	capture.watch = c->watch;
+	if (!r)
+		r = engines_capture(&s->live, &capture);
 	return r || s->all ? r : refuse_foreign(&s->live);
 }
 
 /* Law: a live ruleset that no snapshot holds is stored before a change destroys it. */
 static enum change_result change(struct restoring *s)
 {
-	enum change_result result = CHANGE_STALE;
-
-	for (unsigned i = 0; i < STALE_TRIES && result == CHANGE_STALE; i++) {
-		if (i && capture_live(s))
-			return CHANGE_REFUSED;
-		if (!ruleset_equal(&s->live, &s->target.manifest.rs) && keep_live(s->c, &s->live))
-			return CHANGE_REFUSED;
-		log_step("changing the rules");
-		result = change_run(&s->live, &s->target.manifest.rs, s->c->config.lock_wait);
-	}
-	if (result == CHANGE_STALE)
-		log_error("somebody else changed the rules %u times meanwhile", STALE_TRIES);
-	return result;
+	if (!ruleset_equal(&s->live, &s->target.manifest.rs) && keep_live(s->c, &s->live))
+		return CHANGE_REFUSED;
+	log_step("changing the rules");
+	return change_run(&s->trial.change);
 }
 
 /* The text files follow, or the next boot would load those of the version left. */
 static int make_current(struct restoring *s)
 {
-	if (s->current == s->target.id)
-		return 0;
-	return store_switch(&s->c->store, s->target.id, s->texts, s->ntexts);
+	int r = s->current == s->target.id
+			? 0
+			: store_switch(&s->c->store, s->target.id, s->texts, s->ntexts);
+
+	return !r && s->target.id ? store_mark(&s->c->store, s->target.id, false) : r;
+}
+
+static void note_missing_texts(const struct restoring *s)
+{
+	if (s->target.manifest.automatic)
+		log_note("it was an automatic snapshot: 'fwsnap save' writes its text files");
 }
 
 /*
@@ -175,7 +185,10 @@ static int finish(struct restoring *s, enum change_result result)
 			return EXIT_PARTIAL;
 		log_note(result == CHANGE_DONE ? "restored %s" : "the live rules are those of %s already",
 			 s->target.label);
+		note_missing_texts(s);
 		return EXIT_DONE;
+	case CHANGE_STALE:
+		return -ESTALE;
 	case CHANGE_BUSY:
 		return EXIT_DENIED;
 	case CHANGE_UNDONE:
@@ -188,33 +201,226 @@ static int finish(struct restoring *s, enum change_result result)
 	}
 }
 
-static int dry_run(const struct restoring *s)
+static int prepare_switch(void *arg)
 {
-	cleanup_buf struct buf out = BUF_INIT;
+	struct restoring *s = arg;
 
-	change_describe(&s->live, &s->target.manifest.rs, &out);
-	fputs(buf_str(&out), stdout);
-	return out.len ? EXIT_DIFFERS : EXIT_DONE;
+	if (!s->target.id || s->current == s->target.id)
+		return 0;
+	return store_prepare_switch(&s->c->store, s->target.id, s->texts, s->ntexts);
+}
+
+/* Guarded, or at once. */
+static int attempt(struct restoring *s)
+{
+	if (s->trial.no_confirm)
+		return finish(s, change(s));
+	s->trial.prepare = prepare_switch;
+	s->trial.arg = s;
+	return trial_run(&s->trial);
+}
+
+/* An exit status. */
+static int restore(struct restoring *s)
+{
+	int r = -ESTALE;
+
+	for (unsigned i = 0; i < STALE_TRIES && r == -ESTALE; i++) {
+		r = capture_live(s);
+		r = r ? exit_status(r) : attempt(s);
+	}
+	if (r != -ESTALE)
+		return r;
+	log_error("somebody else changed the same rules %u times meanwhile", STALE_TRIES);
+	return EXIT_FAILED;
+}
+
+static int show(struct restoring *s)
+{
+	return print_difference(s->c, &s->live, "live", &s->target.manifest.rs, s->target.label, false);
+}
+
+static int dry_run(struct restoring *s)
+{
+	int r = capture_live(s);
+
+	return r ? exit_status(r) : show(s);
+}
+
+static void release(struct restoring *s)
+{
+	for (int kind = 0; kind < TEXT_KINDS; kind++)
+		buf_release(&s->contents[kind]);
+	trial_release(&s->trial);
+	named_release(&s->target);
+	ruleset_release(&s->live);
+	free(s->what);
 }
 
 int cmd_restore(struct context *c, int argc, char **argv)
 {
-	struct restoring s = {.c = c};
+	struct restoring s = {.c = c, .trial.c = c};
 	int r = parse(&s, argc, argv);
 
+	/* back to what is saved: nobody has to think about that */
+	if (!r && !s.trial.within_given && !strcmp(s.ref, "@"))
+		s.trial.no_confirm = true;
+	if (!r && !s.dry_run)
+		r = trial_begin(&s.trial, true);
 	if (r)
 		return r;
+	s.what = str_printf("restore %s", s.ref);
+	s.trial.what = s.what;
 	log_step("reading the rules");
-	r = load_target(&s);
+	r = exit_status(load_target(&s));
 	if (!r)
-		r = capture_live(&s);
+		r = s.dry_run ? dry_run(&s) : restore(&s);
+	release(&s);
+	return r;
+}
+
+int cmd_confirm(struct context *c, int argc, char **argv)
+{
+	struct guard guard = context_guard(c);
+	const char *id = argc > 1 ? argv[1] : NULL;
+	struct pending p = {0};
+	int r;
+
+	if (argc > 2 || (id && *id == '-'))
+		return usage_error(c, "unexpected argument '%s'", argv[argc > 2 ? 2 : 1]);
+	r = guard_pending(&guard, &p);
+	if (!r)
+		r = guard_confirm(&guard, id);
+	if (r >= 0) {
+		cleanup_free char *text = pending_text(&p);
+
+		log_set_state(NULL);
+		log_note("kept %s", text);
+	}
+	pending_release(&p);
+	return r > 0 ? EXIT_PARTIAL : exit_status(r);
+}
+
+/* One step back */
+
+static int undo_pending(const struct guard *guard, const struct pending *p)
+{
+	cleanup_free char *text = pending_text(p);
+	cleanup_strlist struct strlist conflicts = {NULL, 0};
+
+	log_note("undoing %s", text);
+	switch (guard_undo(guard, &conflicts)) {
+	case GUARD_UNDONE:
+		for (size_t i = 0; i < p->touched.n; i++)
+			log_warning("NOT undone: %s", p->touched.s[i]);
+		log_note("undone: the old rules are back, verified");
+		return EXIT_DONE;
+	case GUARD_CONFIRMED:
+		log_error("it was confirmed meanwhile: 'fwsnap rollback' takes it back");
+		return EXIT_FAILED;
+	default:
+		return EXIT_LOST;
+	}
+}
+
+/* Whether the last change came to nothing, and nothing was saved since: there is no step to take back. */
+static bool is_back_already(struct context *c, const struct pending *p)
+{
+	struct manifest m = {0};
+	unsigned current;
+	bool saved_since;
+
+	if (p->state != GUARD_UNDONE)
+		return false;
+	if (store_current(&c->store, &current) || !current ||
+	    store_manifest(&c->store, current, &m))
+		return true;
+	saved_since = m.created > p->began;
+	manifest_release(&m);
+	return !saved_since;
+}
+
+/* Where a step back leads; *left: the version to be marked as left, 0: none. */
+static int find_step(struct restoring *s, unsigned *left)
+{
+	struct manifest m = {0};
+	unsigned id = 0;
+	int r = store_current(&s->c->store, &id);
+
+	*left = 0;
+	if (!r && !id) {
+		log_error("nothing was saved yet: there is nothing to go back to");
+		return -ENOENT;
+	}
+	if (!r)
+		r = store_manifest(&s->c->store, id, &m);
+	if (!r)
+		r = capture_live(s);
+	if (!r && ruleset_equal(&s->live, &m.rs)) {
+		*left = id;
+		r = store_older(&s->c->store, id, &id);
+		if (!r && !id) {
+			log_error("there is no version before snapshot %u", *left);
+			r = -ENOENT;
+		}
+	}
+	manifest_release(&m);
+	s->what = str_printf("%u", id);
+	s->ref = s->what;
+	return r;
+}
+
+static void tell_step(const struct restoring *s)
+{
+	const struct manifest *m = &s->target.manifest;
+
+	log_note("rolling back to snapshot %u of %s%s%s", m->id, time_text(m->created),
+		 m->message ? ": " : "", m->message ? m->message : "");
+}
+
+static int step_back(struct restoring *s)
+{
+	unsigned left;
+	int r = find_step(s, &left);
+
+	if (!r)
+		r = load_target(s);
+	if (r < 0)
+		return exit_status(r);
+	tell_step(s);
+	r = show(s);
+	if (s->dry_run || (r != EXIT_DONE && r != EXIT_DIFFERS))
+		return r;
+	r = restore(s);
+	if (!r && left && store_mark(&s->c->store, left, true))
+		return EXIT_PARTIAL;
+	return r;
+}
+
+int cmd_rollback(struct context *c, int argc, char **argv)
+{
+	struct restoring s = {.c = c, .trial.c = c, .trial.no_confirm = true};
+	struct guard guard = context_guard(c);
+	struct pending p = {0};
+	int r = parse(&s, argc, argv);
+
+	if (!r && optind < argc)
+		r = usage_error(c, "unexpected argument '%s'", argv[optind]);
 	if (r)
-		r = exit_status(r);
-	else
-		r = s.dry_run ? dry_run(&s) : finish(&s, change(&s));
-	for (int kind = 0; kind < TEXT_KINDS; kind++)
-		buf_release(&s.contents[kind]);
-	named_release(&s.target);
-	ruleset_release(&s.live);
+		return r;
+	r = exit_status(guard_pending(&guard, &p));
+	if (!r && pending_open(&p)) {
+		r = undo_pending(&guard, &p);
+	} else if (!r && !have_store(c)) {
+		r = EXIT_FAILED;
+	} else if (!r && is_back_already(c, &p)) {
+		log_error("the last change was undone and nothing was saved since: "
+			  "'fwsnap restore @~1' goes further back");
+		r = EXIT_FAILED;
+	} else if (!r) {
+		r = step_back(&s);
+	}
+	pending_release(&p);
+	release(&s);
 	return r;
 }

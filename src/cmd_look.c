@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "log.h"
 #include "text.h"
+#include "trial.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -366,6 +367,7 @@ struct look {
 	struct buf differences;
 	struct strlist foreign;
 	bool drift;
+	struct pending pending;
 };
 
 static const char *text_state(const struct look *l, const char *path)
@@ -382,6 +384,49 @@ static const char *text_state(const struct look *l, const char *path)
 		       : t->state == TEXT_LEFT	     ? "stale"
 						     : "as saved";
 	return "edited";
+}
+
+static const char *const pending_states[] = {
+	[GUARD_IDLE] = "none",		 [GUARD_ARMED] = "armed",	[GUARD_SWAPPED] = "swapped",
+	[GUARD_CONFIRMING] = "confirming", [GUARD_UNDOING] = "undoing", [GUARD_CONFIRMED] = "confirmed",
+	[GUARD_UNDONE] = "undone",	 [GUARD_LOST] = "lost",
+};
+
+/* The pending change, or the last one since the boot; null if there was none. */
+static json_t *pending_json(const struct pending *p)
+{
+	json_t *j;
+
+	if (p->state == GUARD_IDLE)
+		return json_null();
+	j = json_object();
+	json_object_set_new(j, "id", json_text(p->id));
+	json_object_set_new(j, "state", json_string(pending_states[p->state]));
+	json_object_set_new(j, "what", json_text(p->what));
+	json_object_set_new(j, "user", json_text(p->user));
+	json_object_set_new(j, "from", json_text(p->from));
+	put_number(j, "began", (uint64_t)p->began);
+	put_number(j, "left", pending_open(p) ? pending_left(p) : 0);
+	json_object_set_new(j, "touched", json_strings(&p->touched));
+	json_object_set_new(j, "conflicts", json_strings(&p->conflicts));
+	return j;
+}
+
+static void print_pending(const struct pending *p)
+{
+	cleanup_free char *text = p->state == GUARD_IDLE ? NULL : pending_text(p);
+
+	if (!text)
+		return;
+	if (pending_open(p))
+		printf("pending  %s; undone in %u s unless 'fwsnap confirm'%s\n", text, pending_left(p),
+		       p->guarded ? "" : " (nobody guards it: the next command undoes it)");
+	else
+		printf("last     %s; %s\n", text, pending_states[p->state]);
+	for (size_t i = 0; i < p->touched.n && p->state != GUARD_CONFIRMED; i++)
+		printf("         NOT undone: %s\n", p->touched.s[i]);
+	for (size_t i = 0; i < p->conflicts.n; i++)
+		printf("         changed by others too: %s\n", p->conflicts.s[i]);
 }
 
 static json_t *status_json(const struct look *l)
@@ -403,6 +448,7 @@ static json_t *status_json(const struct look *l)
 	json_object_set_new(j, "current",
 			    l->current.id ? json_integer(l->current.id) : json_null());
 	json_object_set_new(j, "drift", json_boolean(l->drift));
+	json_object_set_new(j, "pending", pending_json(&l->pending));
 	json_object_set_new(j, "differences", differences);
 	json_object_set_new(j, "texts", texts);
 	json_object_set_new(j, "foreign", json_strings(&l->foreign));
@@ -423,6 +469,7 @@ static void print_status(const struct look *l)
 		       l->current.message ? ": " : "", l->current.message ? l->current.message : "");
 	else
 		printf("saved    nothing yet\n");
+	print_pending(&l->pending);
 	printf("drift    %s\n", !l->drift	? "none"
 				: l->current.id ? "the live rules are not the saved ones:"
 						: "the live rules are not saved");
@@ -443,9 +490,12 @@ static void print_status(const struct look *l)
 static int look(struct look *l)
 {
 	struct capture capture = {.sink = capture_discard, .lock_wait = l->c->config.lock_wait};
+	const struct guard guard = context_guard(l->c);
 	unsigned id = 0;
 	int r = engines_capture(&l->live, &capture);
 
+	if (!r)
+		r = guard_pending(&guard, &l->pending);
 	if (!r && l->c->store.dir)
 		r = store_current(&l->c->store, &id);
 	if (!r && id)
@@ -472,7 +522,8 @@ int cmd_status(struct context *c, int argc, char **argv)
 		print_json(status_json(&l));
 	else if (!r)
 		print_status(&l);
-	status = r ? exit_status(r) : l.drift ? EXIT_DIFFERS : EXIT_DONE;
+	status = r ? exit_status(r) : l.drift || pending_open(&l.pending) ? EXIT_DIFFERS : EXIT_DONE;
+	pending_release(&l.pending);
 	ruleset_release(&l.live);
 	manifest_release(&l.current);
 	buf_release(&l.differences);

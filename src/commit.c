@@ -85,6 +85,7 @@ struct commit {
 	size_t njobs;
 	struct file_new file; /* the snapshot's temporary */
 	bool flip;	      /* the new version becomes the current one, with its texts */
+	bool waits;	      /* but not before store_confirm */
 };
 
 static bool buf_equal(const struct buf *a, const struct buf *b)
@@ -216,7 +217,7 @@ static int commit_prepare(struct commit *c, const struct store_text *texts, size
 	if (r < 0)
 		return r;
 	c->snapshot_path = store_path(c->store, c->id);
-	c->intent_path = str_printf("%s/intent", c->store->dir);
+	c->intent_path = str_printf("%s/%s", c->store->dir, c->waits ? "pending" : "intent");
 	c->current_path = str_printf("%s/current", c->store->dir);
 	r = file_suffix(c->intent.suffix);
 	if (r < 0)
@@ -394,4 +395,62 @@ int store_switch(struct store *s, unsigned id, const struct store_text *texts, s
 		r = commit_run(&c);
 	commit_release(&c);
 	return r;
+}
+
+/* All temporaries stay, under their names. */
+static int commit_leave(struct commit *c)
+{
+	cleanup_free char *target = store_link_target(c->id);
+	int r = file_stage_link(c->current_path, target, c->intent.suffix);
+
+	if (r < 0)
+		return log_place(r, c->current_path);
+	if (c->n)
+		r = file_new_leave(&c->file);
+	if (r < 0)
+		return log_place(r, c->snapshot_path);
+	for (size_t i = 0; i < c->njobs && !r; i++) {
+		struct job *j = &c->jobs[i];
+
+		if (j->changes && j->want->state == TEXT_WRITTEN)
+			r = file_new_leave(&j->file);
+		if (r < 0)
+			log_place(r, j->path);
+	}
+	return r;
+}
+
+/* What fails here leaves nothing that store_abandon would not find. */
+static int prepare(struct commit *c, const struct store_text *texts, size_t ntexts)
+{
+	int r;
+
+	c->flip = c->waits = true;
+	r = commit_prepare(c, texts, ntexts);
+	if (!r)
+		r = commit_stage(c);
+	if (!r)
+		r = commit_leave(c);
+	temporaries_cancel(c);
+	commit_release(c);
+	if (r < 0 && store_abandon(c->store))
+		log_warning("what was prepared in '%s' could not be removed", c->store->dir);
+	return r;
+}
+
+int store_prepare(struct snapshot_new *n, const struct store_text *texts, size_t ntexts, unsigned *id)
+{
+	struct commit c = {.n = n, .store = n->store};
+	int r = prepare(&c, texts, ntexts);
+
+	snapshot_new_cancel(n);
+	*id = r ? 0 : c.id;
+	return r;
+}
+
+int store_prepare_switch(struct store *s, unsigned id, const struct store_text *texts, size_t ntexts)
+{
+	struct commit c = {.store = s, .id = id};
+
+	return prepare(&c, texts, ntexts);
 }

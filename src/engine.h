@@ -23,10 +23,35 @@
 typedef int capture_sink(void *arg, const struct table *t, const void *records, size_t n);
 #define CAPTURE_PIECE (1U << 20)
 
+/*
+ * What other programs commit to nf_tables, told by the kernel (NFNLGRP_NFTABLES), of the namespace
+ * that it was opened in. Opened before a capture and given to it and to the change that
+ * follows, it lets both succeed beside a busy writer: only what somebody changed in a table
+ * that they need makes them fail. What the process itself sends by way of the watch does not count.
+ *
+ *   watch_open; capture.watch, engines_capture; plan.watch, engine.change; watch_changes; watch_close
+ *
+ * Legacy tables and ipsets have no such events: they are read again right before they change.
+ */
+struct watch;
+
+/* 0; *w stays NULL, which all take, where nf_tables is not in use. -errno (logged). */
+must_check int watch_open(struct watch **w);
+void watch_close(struct watch *w);
+/*
+ * Reads what was told so far. Each table of nf_tables (t: that one only) that another program changed
+ * after generation `since` appends a line to who (may be NULL): "ip filter by 'nft' (pid 123)".
+ * Returns how many there are; -errno, not logged. Where the kernel could not tell all ("any table"),
+ * every table counts as changed.
+ */
+must_check int watch_changes(struct watch *w, const struct table *t, uint32_t since,
+			     struct strlist *who);
+
 struct capture {
 	capture_sink *sink; /* NULL: the records stay in table.records */
 	void *arg;
 	unsigned lock_wait; /* seconds to wait for /run/xtables.lock */
+	struct watch *watch; /* NULL: the capture has one of its own */
 };
 
 /*
@@ -56,7 +81,16 @@ struct plan {
 	size_t nsteps;
 	bool generation_check; /* refuse (-ERESTART, not logged) if live is no longer what the kernel has */
 	unsigned lock_wait;
+	/*
+	 * With generation_check: the watch of live's capture. Then only a change of a table that the
+	 * steps name is -ERESTART. NULL: any change is.
+	 */
+	struct watch *watch;
 	bool touched; /* set by an engine whose change failed but may be in force all the same */
+	/* what the engine did */
+	struct strlist unstaged; /* what went into force in one step, with a gap */
+	unsigned commits;        /* that packets can tell apart */
+	unsigned batches, messages; /* nft: what was sent */
 };
 
 /* A chain or set of a table. */
@@ -80,6 +114,8 @@ struct piece {
 	const struct item *item;
 };
 
+typedef void item_reference(void *arg, enum item_kind kind, const char *name);
+
 struct engine {
 	const char *name;
 	/*
@@ -101,6 +137,8 @@ struct engine {
 	 * as it was, unless it says otherwise by plan->touched. Called also without steps of its own (nsteps == 0).
 	 */
 	int (*change)(struct plan *plan);
+	/* How many commits that packets can tell apart `change` needs for these steps; NULL: one if there are any. */
+	unsigned (*count)(const struct plan *plan);
 	/*
 	 * Removes what `change` had to leave because rules still referred to it
 	 * (ipset: sets no longer wanted). NULL if there is nothing of the kind. 1: something
@@ -127,9 +165,17 @@ struct engine {
 	 * Puts records and digests of t, a table of rs as ruleset_add made it, together from pieces of tables of
 	 * the same identity, in the order of enum item_kind. What a rule brings along (anonymous sets, a bound
 	 * chain) comes with it; the numbers of `from` become those of rs by name, what is
-	 * new there is noted. 0; -EXDEV (not logged): a number stands for two names.
+	 * new there is noted. 0; not logged: -EXDEV: a number stands for two names; -ENOENT: a piece refers to
+	 * a chain that is not among them.
 	 */
 	int (*compose)(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
+	/*
+	 * Calls fn for the chains and named sets of t without which compose, or the kernel, would not take these of its
+	 * items: to tell them needs no more than to be among the pieces. Perhaps for more than
+	 * those, and more than once; never for objects. The names live as long as the records. NULL: there are none.
+	 */
+	void (*refers)(const struct table *t, const struct item *const *items, size_t n,
+		       item_reference *fn, void *arg);
 };
 
 extern const struct engine engine_ipset, engine_nft;
@@ -153,7 +199,9 @@ must_check int engines_digest(struct ruleset *rs, const char *name);
 
 /*
  * Captures everything in the caller's namespace; rs must be zeroed. 0 or -errno
- * (logged). A ruleset that changes meanwhile is read again, CAPTURE_TRIES times; with
+ * (logged). The tables of nf_tables are all as of one generation, rs->generation: a table that
+ * another program changed while the others were read is read again, or taken as it was before, whichever keeps
+ * that true. A ruleset that changes meanwhile is read again, CAPTURE_TRIES times; with
  * a sink that keeps the records the caller has to do so: -EAGAIN, not logged.
  */
 must_check int engines_capture(struct ruleset *rs, const struct capture *c);

@@ -45,9 +45,11 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* A path is taken as it is, in each folder's turn. */
 static bool program_path(const char *program, size_t folder, char *path, size_t size)
 {
-	int n = snprintf(path, size, "%s/%s", folders[folder], program);
+	int n = strchr(program, '/') ? snprintf(path, size, "%s", program)
+				     : snprintf(path, size, "%s/%s", folders[folder], program);
 
 	return n > 0 && (size_t)n < size;
 }
@@ -86,10 +88,24 @@ static int enter_namespaces(const struct exec *e)
 	return 0;
 }
 
+/* PATH, LC_ALL and what the caller adds; nobody frees it: a child is about to become the program. */
+static char **clean_environment(const struct strlist *added)
+{
+	char **all = NULL;
+	size_t n = 0;
+
+	*(char **)array_grow(&all, &n, sizeof(*all)) = str_dup("PATH=" EXEC_PATH);
+	*(char **)array_grow(&all, &n, sizeof(*all)) = str_dup("LC_ALL=C");
+	for (size_t i = 0; added && i < added->n; i++)
+		*(char **)array_grow(&all, &n, sizeof(*all)) = added->s[i];
+	array_grow(&all, &n, sizeof(*all));
+	return all;
+}
+
 /* Tries each folder; an error other than "not here" is the one worth telling. */
 static int run_program(const struct exec *e)
 {
-	static char *const environment[] = {(char *)"PATH=" EXEC_PATH, (char *)"LC_ALL=C", NULL};
+	char **environment = clean_environment(e->variables);
 	char path[PATH_MAX];
 	int r = -ENOENT;
 
@@ -369,4 +385,44 @@ int exec_fork(int (*fn)(void *arg), void *arg)
 	int pid = exec_start(fn, arg);
 
 	return pid < 0 ? pid : wait_for(pid);
+}
+
+static void close_above(int last)
+{
+	if (!syscall(SYS_close_range, (unsigned)last + 1, ~0U, 0U))
+		return;
+	for (long fd = sysconf(_SC_OPEN_MAX); --fd > last;)
+		close((int)fd);
+}
+
+static void __attribute__((noreturn)) detached_main(int (*fn)(void *arg), void *arg)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || chdir("/"))
+		_exit(126);
+	close_above(2);
+	reset_signals();
+	_exit(fn(arg));
+}
+
+/* The one in the middle leads the session and ends, so that no terminal can become ours again. */
+int exec_detach(int (*fn)(void *arg), void *arg)
+{
+	pid_t pid;
+	int r;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		setsid();
+		pid = fork();
+		if (!pid)
+			detached_main(fn, arg);
+		_exit(pid < 0 ? errno : 0);
+	}
+	r = wait_for(pid);
+	return r > 0 ? -r : r;
 }

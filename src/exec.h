@@ -13,7 +13,8 @@
 #include "buf.h"
 
 struct exec {
-	const char *const *argv; /* argv[0] is the program's name, no slash needed */
+	const char *const *argv; /* argv[0] is the program's name, or its path */
+	const struct strlist *variables; /* "NAME=VALUE", added to the environment; NULL: none */
 	const struct buf *in;    /* given on stdin; NULL: /dev/null */
 	struct buf *out;         /* stdout is appended here; NULL: thrown away */
 	struct buf *err;         /* stderr likewise */
@@ -48,5 +49,10 @@ must_check int exec_fork(int (*fn)(void *arg), void *arg);
 must_check int exec_start(int (*fn)(void *arg), void *arg);
 /* Ends a child of exec_start. */
 void exec_stop(int pid);
+/*
+ * Forks a process that outlives us and calls fn(arg): with a session of its own, no terminal, folder /, no
+ * signal blocked, no descriptor of ours, 0, 1 and 2 on /dev/null. 0 once it was started, or -errno.
+ */
+must_check int exec_detach(int (*fn)(void *arg), void *arg);
 
 #endif

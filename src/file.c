@@ -286,6 +286,17 @@ int file_new_commit(struct file_new *f)
 	return r;
 }
 
+int file_new_leave(struct file_new *f)
+{
+	int r = f->synced ? folder_sync(f->folder) : -EINVAL;
+
+	if (r < 0)
+		file_new_cancel(f);
+	else
+		file_new_release(f);
+	return r;
+}
+
 void file_new_cancel(struct file_new *f)
 {
 	if (!f->path)
@@ -310,29 +321,35 @@ int file_replace(const char *path, const void *data, size_t n)
 	return r;
 }
 
-int file_replace_link(const char *path, const char *target)
+int file_stage_link(const char *path, const char *target, const char *suffix)
 {
-	cleanup_close int folder = -1;
-	cleanup_free char *temp = NULL;
-	char suffix[FILE_SUFFIX];
 	const char *name;
+	cleanup_close int folder = folder_open(path, &name);
+	cleanup_free char *temp = NULL;
 	struct stat st;
-	int r;
 
-	folder = folder_open(path, &name);
 	if (folder < 0)
 		return folder;
 	if (!fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) && !S_ISLNK(st.st_mode))
 		return -EEXIST;
-	r = file_suffix(suffix);
+	temp = file_temp(name, suffix);
+	return symlinkat(target, folder, temp) < 0 ? -errno : 0;
+}
+
+int file_replace_link(const char *path, const char *target)
+{
+	cleanup_free char *temp = NULL;
+	char suffix[FILE_SUFFIX];
+	int r = file_suffix(suffix);
+
+	if (!r)
+		r = file_stage_link(path, target, suffix);
 	if (r < 0)
 		return r;
-	temp = file_temp(name, suffix);
-	if (symlinkat(target, folder, temp) < 0)
-		return -errno;
-	r = folder_rename(folder, temp, name);
+	temp = file_temp(path, suffix);
+	r = file_rename(temp, path);
 	if (r < 0)
-		unlinkat(folder, temp, 0);
+		unlink(temp);
 	return r;
 }
 
@@ -388,7 +405,7 @@ static bool temp_is_ours(int folder, const char *name)
 	       (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode));
 }
 
-void file_clean(const char *dir)
+void file_clean(const char *dir, const char *spare)
 {
 	DIR *d = opendir(dir);
 	struct dirent *e;
@@ -396,7 +413,8 @@ void file_clean(const char *dir)
 	if (!d)
 		return;
 	while ((e = readdir(d)))
-		if (temp_is_ours(dirfd(d), e->d_name))
+		if (temp_is_ours(dirfd(d), e->d_name) &&
+		    strcmp(e->d_name + strlen(e->d_name) - (FILE_SUFFIX - 1), spare))
 			unlinkat(dirfd(d), e->d_name, 0);
 	closedir(d);
 }

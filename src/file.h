@@ -62,6 +62,11 @@ must_check int file_new_sync(struct file_new *f);
  * case and removes the temporary on error.
  */
 must_check int file_new_commit(struct file_new *f);
+/*
+ * Leaves a synced temporary where it is, for file_rename, and fsyncs the folder. Releases f in every
+ * case and removes the temporary on error.
+ */
+must_check int file_new_leave(struct file_new *f);
 /* Removes the temporary and releases f; safe on a zeroed or released one. */
 void file_new_cancel(struct file_new *f);
 
@@ -69,13 +74,15 @@ void file_new_cancel(struct file_new *f);
 must_check int file_replace(const char *path, const void *data, size_t n);
 /* Makes `path` a symbolic link to `target`, atomically replacing the link that was there. */
 must_check int file_replace_link(const char *path, const char *target);
+/* Makes the temporary of `path` with this suffix such a link, for file_rename. */
+must_check int file_stage_link(const char *path, const char *target, const char *suffix);
 /* Renames a synced temporary to its final name and fsyncs the folder; -ENOENT if it is not there. */
 must_check int file_rename(const char *temp, const char *path);
 /* Removes path and fsyncs the folder; absent is fine. */
 must_check int file_remove(const char *path);
 /* An open file without a name in this folder, for reading and writing; gone when it is closed. */
 must_check int file_unnamed(const char *dir);
-/* Removes leftover temporaries (".*.fwsnap-??????") of ours from a folder. */
-void file_clean(const char *dir);
+/* Removes leftover temporaries (".*.fwsnap-??????") of ours from a folder, but those with the suffix `spare`. */
+void file_clean(const char *dir, const char *spare);
 
 #endif

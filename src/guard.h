@@ -2,24 +2,33 @@
 /*
  * guard - a change that is not yet confirmed, and the process that brings the old rules back
  *
- * The record is the folder ROOT/run/fwsnap/pending, made for the network namespace that it names:
- *   record       what is going on, "key: value" lines: id, boot, cookie, what, user, from, terminal, began, within, deadline
- *                (CLOCK_BOOTTIME), caller and guard (pid and start time), watched files
- *   before, after   the way back: both rulesets, as snapshots (after: once it is known)
- *   STATE        an empty file whose name is the state; a step is one rename of it, so of two that want to take
- *                the same step exactly one wins
+ * The record is the folder ROOT/run/fwsnap/pending.COOKIE of the network namespace with that SO_NETNS_COOKIE, so
+ * that each has its own (0700, files 0600, all of them whole or absent, fsynced):
+ *   record             "key: value" lines, control characters as "?": id, boot, cookie, netns (inode), store,
+ *                      what, user, from, terminal, began, within, caller and caller-start (its pid and field 22
+ *                      of /proc/PID/stat), lock-wait, touched (a line each)
+ *   before, after      the way back: both rulesets, as snapshots (archive.h); after: once it is known
+ *   STATE.ID.DEADLINE  an empty file whose name is the state; DEADLINE in nanoseconds of CLOCK_BOOTTIME, which runs
+ *                      on in a suspend, 0 as long as there is none. A step is one rename of it: of two that want
+ *                      to take the same step exactly one wins, and a full file system is no obstacle. A folder
+ *                      without it is no record: it is written last, and removed first.
+ *   guard, watcher     locks (lock.h) held by these processes as long as they live
+ *   outcome            "conflict: TEXT" lines, once it is undone
  *
  * States and who takes the step:
- *   armed      the guard stands, the change is under way; the caller's end undoes it
- *   swapped    the new rules are in force, the deadline runs
- *   confirming whoever holds the lock keeps it (store_confirm), then: confirmed, or back to swapped
- *   undoing    whoever holds the lock undoes it, then: undone, or lost
+ *   armed       the guard stands, the change is under way by a caller that holds the lock; the caller's end undoes it
+ *   swapped     the new rules are in force, the deadline runs
+ *   confirming  whoever holds the lock keeps it (store_confirm), then: confirmed, or back to swapped
+ *   undoing     whoever holds the lock undoes it, then: undone, or lost
  *   confirmed, undone, lost   done; the record stays for status until the next change
- * A step that was begun by a process that died is finished by the guard, without one by the next command (guard_recover).
+ * A step that was begun by a process that died is finished by the guard, without one by the next command
+ * (guard_recover). The guard waits for the lock 3 seconds, then it undoes without; it leaves the store to the next
+ * command then.
  *
- * The guard outlives its caller: where systemd runs, a transient unit of its own (restarted if killed); elsewhere a process with a
- * session of its own, out of the caller's cgroup where possible, and another that starts it again if it is killed. It
- * is armed (memory locked, oom_score_adj -1000, namespace and sockets open) before guard_arm returns, and executes no program to undo.
+ * The guard outlives its caller: where systemd runs, a transient unit of its own (restarted if killed); elsewhere
+ * a process with a session of its own, out of the caller's cgroup where possible, and another, the watcher, that
+ * starts it again if it is killed. If the watcher is killed the guard goes on alone. Before guard_arm returns it
+ * stands: the way back read, memory locked, oom_score_adj -1000. It executes no program to undo.
  */
 #ifndef FWSNAP_GUARD_H
 #define FWSNAP_GUARD_H
@@ -84,7 +93,8 @@ void guard_disarm(const struct guard *g);
  */
 must_check int guard_confirm(const struct guard *g, const char *id);
 /*
- * Whoever holds the lock: undoes the pending change now. GUARD_UNDONE, GUARD_LOST, GUARD_CONFIRMED (confirm was quicker), GUARD_IDLE.
+ * Whoever holds the lock: undoes the pending change now. GUARD_UNDONE, GUARD_LOST, GUARD_CONFIRMED (confirm was quicker),
+ * GUARD_IDLE; GUARD_UNDOING: not yet, another program holds a lock (logged), the guard goes on trying.
  */
 enum guard_state guard_undo(const struct guard *g, struct strlist *conflicts);
 /*
@@ -92,5 +102,11 @@ enum guard_state guard_undo(const struct guard *g, struct strlist *conflicts);
  * boot. Every command that holds the lock begins with it. 1: something was finished (noted), 0, -errno.
  */
 must_check int guard_recover(const struct guard *g);
+
+/*
+ * What `fwsnap guard ID` does, which nobody types: is the guard of the record with this id, in a unit of systemd's.
+ * Returns when it is over: 0, or -errno (logged): it is to be started again.
+ */
+must_check int guard_serve(const char *root, const char *id);
 
 #endif

@@ -114,6 +114,26 @@ int lock_take(const char *path, unsigned wait, char **holder)
 	return r;
 }
 
+int lock_take_root(const char *root, unsigned wait, char **holder)
+{
+	cleanup_free char *dir = str_printf("%s/run/fwsnap", root);
+	cleanup_free char *path = str_printf("%s/lock", dir);
+	int r = file_mkdir(dir, 0700);
+
+	return r < 0 ? r : lock_take(path, wait, holder);
+}
+
+int lock_held(const char *path)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!flock(fd, LOCK_SH | LOCK_NB))
+		return 0;
+	return errno == EWOULDBLOCK ? 1 : -errno;
+}
+
 int lock_take_xtables(unsigned wait)
 {
 	const char *path = getenv("XTABLES_LOCKFILE");

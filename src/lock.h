@@ -19,6 +19,12 @@
  */
 must_check int lock_take(const char *path, unsigned wait, char **holder);
 
+/* Takes the lock of all that changes below root: ROOT/run/fwsnap/lock; its folder is made. Else like lock_take. */
+must_check int lock_take_root(const char *root, unsigned wait, char **holder);
+
+/* Whether somebody holds the lock on path, without taking it: 1, 0 (there is none, too), or -errno. */
+must_check int lock_held(const char *path);
+
 /*
  * Takes iptables' own lock, /run/xtables.lock, as the legacy programs do. Honours
  * XTABLES_LOCKFILE. Returns like lock_take, without a holder.

@@ -12,6 +12,7 @@
 
 static enum log_level shown_level = LOG_NOTE;
 static const char *state = "the firewall is unchanged";
+static log_sink *line_sink;
 
 static char step[128];
 static size_t step_length; /* 0: no step under way, or no terminal to show it on */
@@ -76,6 +77,11 @@ void log_set_state(const char *text)
 	state = text;
 }
 
+void log_set_sink(log_sink *sink)
+{
+	line_sink = sink;
+}
+
 const char *log_state(void)
 {
 	return state;
@@ -95,6 +101,10 @@ static void message(enum log_level level, int error, const char *format, va_list
 	if (level == LOG_ERROR && state)
 		buf_printf(&line, "; %s", state);
 	buf_add_str(&line, "\n");
+	if (line_sink) {
+		line_sink(buf_str(&line));
+		return;
+	}
 	step_stop();
 	fwrite(line.data, 1, line.len, stderr);
 	step_start();

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd.h"
-#include "lock.h"
 #include "log.h"
 
 #include <errno.h>
@@ -15,10 +14,22 @@
 #include <unistd.h>
 
 static const struct command commands[] = {
-	{"save", cmd_save, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_CREATE,
+	{"save", cmd_save, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_CREATE | NEEDS_SETTLED,
 	 "[-m TEXT] [--tag NAME] [--counters] [--all]",
 	 "keep the running rules: history, and text for the next boot"},
-	{"restore", cmd_restore, NEEDS_ADMIN | NEEDS_LOCK, "[REF] [--all] [--dry-run]",
+	{"apply", cmd_apply, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_CREATE,
+	 "[FILE ...|-] [--within SEC|--no-confirm] [--dry-run] [-m TEXT] [--type TYPE] [--allow-empty] "
+	 "[--force-remove] [--no-rehearsal] [--replace-pending]",
+	 "try the rules in files; undone unless they are confirmed"},
+	{"run", cmd_run, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_CREATE,
+	 "[--live] [--within SEC|--no-confirm] [--dry-run] [-m TEXT] [--allow-empty] "
+	 "[--replace-pending] -- COMMAND ...",
+	 "the same for what a command does to the firewall"},
+	{"confirm", cmd_confirm, NEEDS_ADMIN | NEEDS_LOCK, "[ID]", "keep the pending change"},
+	{"rollback", cmd_rollback, NEEDS_ADMIN | NEEDS_LOCK, "[--dry-run] [--all]",
+	 "undo the pending change, or go one step back"},
+	{"restore", cmd_restore, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_SETTLED,
+	 "[REF] [--all] [--dry-run] [--within SEC|--no-confirm]",
 	 "load a snapshot (default: the current one) exactly"},
 	{"check", cmd_check, NEEDS_NO_STORE, "FILE ... [--base empty|live] [--type ipset|iptables|ip6tables|nft]",
 	 "whether files load, tried in a private namespace; live stays as it is"},
@@ -26,28 +37,34 @@ static const struct command commands[] = {
 	{"list", cmd_list, 0, "", "the history, newest first"},
 	{"show", cmd_show, 0, "[REF] [--format summary|iptables|ip6tables|nft|ipset]",
 	 "a snapshot, or the live rules"},
+	{"diff", cmd_diff, NEEDS_ADMIN, "[A [B]] [--dynamic]",
+	 "what differs from A (default: @) to B (default: live), rule by rule"},
 	{"verify", cmd_verify, 0, "[REF ...]", "check that snapshots are whole (default: all)"},
 	{"tag", cmd_tag, NEEDS_LOCK, "REF NAME", "name a snapshot; it is then kept for ever"},
 	{"untag", cmd_untag, NEEDS_LOCK, "NAME", "take a name away"},
-	{"prune", cmd_prune, NEEDS_LOCK, "[--keep N] [--dry-run]", "remove the oldest snapshots"},
+	{"prune", cmd_prune, NEEDS_LOCK | NEEDS_SETTLED, "[--keep N] [--dry-run]", "remove the oldest snapshots"},
 	{"export", cmd_export, 0, "REF [FILE]", "copy a snapshot out of the history"},
-	{"import", cmd_import, NEEDS_LOCK | NEEDS_CREATE,
+	{"import", cmd_import, NEEDS_LOCK | NEEDS_CREATE | NEEDS_SETTLED,
 	 "FILE [-m TEXT] [--tag NAME] [--type ipset|iptables|ip6tables|nft]",
 	 "add a snapshot or a text of rules to the history; live stays as it is"},
+	{"guard", cmd_guard, NEEDS_ADMIN | NEEDS_NO_MORE, "ID", NULL},
 };
 
 static const struct option global_options[] = {
 	{"root", required_argument, NULL, 'r'},	  {"config", required_argument, NULL, 'c'},
-	{"json", no_argument, NULL, 'j'},	  {"quiet", no_argument, NULL, 'q'},
-	{"verbose", no_argument, NULL, 'v'},	  {"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},	  {NULL, 0, NULL, 0},
+	{"json", no_argument, NULL, 'j'},	  {"color", required_argument, NULL, 'C'},
+	{"quiet", no_argument, NULL, 'q'},	  {"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},	  {"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
 };
 
 static int usage(FILE *out, int status)
 {
-	fputs("usage: fwsnap [--root DIR] [--config FILE] [--json] [-q] [-v] COMMAND ...\n\n", out);
+	fputs("usage: fwsnap [--root DIR] [--config FILE] [--json] [--color=WHEN] [-q] [-v] "
+	      "COMMAND ...\n\n", out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+		if (commands[i].help)
+			fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
 	fputs("\n'fwsnap COMMAND --help' shows a command's arguments; fwsnap(8) has the rest\n", out);
 	return status;
 }
@@ -114,27 +131,6 @@ static int check_namespace(const struct context *c)
 	return -EINVAL;
 }
 
-static int take_lock(struct context *c)
-{
-	cleanup_free char *dir = str_printf("%s/run/fwsnap", c->opt.root);
-	cleanup_free char *path = str_printf("%s/lock", dir);
-	cleanup_free char *holder = NULL;
-	int r = file_mkdir(dir, 0700);
-
-	if (r < 0)
-		return log_errno(r, "cannot make '%s'", dir);
-	r = lock_take(path, c->config.lock_wait, &holder);
-	if (r == -EAGAIN) {
-		log_error("another fwsnap is at work (%s) and did not end within %u seconds",
-			  holder && *holder ? holder : "unknown", c->config.lock_wait);
-		return -EBUSY;
-	}
-	if (r < 0)
-		return log_errno(r, "cannot take the lock '%s'", path);
-	c->lock = r;
-	return 0;
-}
-
 static int open_store(struct context *c)
 {
 	int r = store_open(&c->store, c->config.store, c->opt.root,
@@ -144,6 +140,17 @@ static int open_store(struct context *c)
 		return 0;
 	if (!r && c->lock >= 0)
 		r = store_recover(&c->store);
+	return r < 0 ? r : 0;
+}
+
+/* What a crash left: packets that are held back, a change that nobody guards any more. */
+static int recover(struct context *c)
+{
+	const struct guard guard = context_guard(c);
+	int r = c->command->needs & NEEDS_ADMIN ? change_hold_remove() : 0;
+
+	if (r >= 0)
+		r = guard_recover(&guard);
 	return r < 0 ? r : 0;
 }
 
@@ -160,12 +167,18 @@ static int prepare(struct context *c)
 		return EXIT_DENIED;
 	}
 	r = c->command->needs & NEEDS_NO_STORE ? 0 : check_namespace(c);
+	if (c->command->needs & NEEDS_NO_MORE)
+		return exit_status(r);
 	if (!r)
 		r = config_read(&c->config, config, c->opt.config != NULL);
 	if (!r && c->command->needs & NEEDS_LOCK)
-		r = take_lock(c);
+		r = context_lock(c);
 	if (!r && !(c->command->needs & NEEDS_NO_STORE))
 		r = open_store(c);
+	if (!r && c->lock >= 0)
+		r = recover(c);
+	if (!r && c->command->needs & NEEDS_SETTLED)
+		return refuse_pending(c);
 	return exit_status(r);
 }
 
@@ -177,6 +190,19 @@ static const char *clean_root(char *dir)
 	while (n && dir[n - 1] == '/')
 		dir[--n] = '\0';
 	return dir;
+}
+
+static bool parse_colour(const char *when, enum colour *colour)
+{
+	static const char *const names[] = {
+		[COLOUR_AUTO] = "auto", [COLOUR_ALWAYS] = "always", [COLOUR_NEVER] = "never"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(names[i], when)) {
+			*colour = (enum colour)i;
+			return true;
+		}
+	return false;
 }
 
 /* Reads the options before the command. -1: go on; else an exit status. */
@@ -198,6 +224,12 @@ static int global_option(struct options *opt, int argc, char **argv)
 			break;
 		case 'j':
 			opt->json = true;
+			break;
+		case 'C':
+			if (!parse_colour(optarg, &opt->colour)) {
+				log_error("--color '%s' is none of auto, always, never", optarg);
+				return EXIT_USAGE;
+			}
 			break;
 		case 'q':
 			log_set_level(LOG_ERROR);
@@ -261,7 +293,7 @@ int main(int argc, char **argv)
 	optind = 0; /* getopt begins anew */
 	if (argc > 1 && !strcmp(argv[1], "--help")) {
 		printf("usage: fwsnap %s %s\n%s\n", c.command->name, c.command->arguments,
-		       c.command->help);
+		       c.command->help ? c.command->help : "fwsnap itself calls it");
 		return finish_output(EXIT_DONE);
 	}
 	status = prepare(&c);

@@ -177,7 +177,7 @@ void manifest_format(const struct manifest *m, struct buf *out)
 {
 	buf_printf(out, "format: %u\nid: %u\n", m->format, m->id);
 	put_time(out, m->created);
-	put_line(out, "kind", m->automatic ? "automatic" : "saved");
+	put_line(out, "kind", m->automatic ? "automatic" : m->left ? "left" : "saved");
 	put_line(out, "host", m->host);
 	put_line(out, "kernel", m->kernel);
 	put_line(out, "machine", m->machine);
@@ -209,6 +209,18 @@ static bool before_tags(const char *line)
 		if (!strncmp(line, keys[i], strlen(keys[i])))
 			return true;
 	return false;
+}
+
+void manifest_rekind(const struct buf *text, const char *kind, struct buf *out)
+{
+	cleanup_free char *copy = str_printf("%.*s", (int)text->len, (const char *)text->data);
+	char *rest = copy, *line;
+
+	while ((line = strsep(&rest, "\n")) && rest)
+		if (strncmp(line, "kind: ", 6))
+			buf_printf(out, "%s\n", line);
+		else
+			buf_printf(out, "kind: %s\n", kind);
 }
 
 void manifest_retag(const struct buf *text, const char *tag, bool add, struct buf *out)

@@ -10,7 +10,7 @@
  *   format: 1
  *   id: 42
  *   created: 2026-11-23T21:06:26Z
- *   kind: saved | automatic
+ *   kind: saved | automatic | left (saved, and since rolled back from)
  *   host, kernel, machine: uname(2) nodename, release, machine
  *   user: login name or uid      from: terminal and address ("pts/3 198.51.100.7"), or the service
  *   message: why (-m)            tag: NAME (a line each)
@@ -73,7 +73,7 @@ struct manifest {
 	unsigned format;
 	unsigned id;
 	int64_t created; /* seconds since 1970, UTC */
-	bool automatic;
+	bool automatic, left;
 	char *host, *kernel, *machine, *user, *from, *message;
 	struct strlist tags, programs;
 	struct ruleset rs;     /* tables without records, links, sets, order, where, owned */
@@ -102,6 +102,8 @@ must_check int manifest_parse(struct manifest *m, const void *data, size_t n, un
  * is, keys that this version does not know too.
  */
 void manifest_retag(const struct buf *text, const char *tag, bool add, struct buf *out);
+/* Appends the text form `text` with another kind: "saved", "left". */
+void manifest_rekind(const struct buf *text, const char *kind, struct buf *out);
 /* The text record of a path, or NULL. */
 const struct manifest_text *manifest_text(const struct manifest *m, const char *path);
 

@@ -157,11 +157,12 @@ static int parse_created(struct manifest *m, const struct key *k, char *value)
 
 static int parse_kind(struct manifest *m, const struct key *k, char *value)
 {
-	static const char *const kinds[] = {"saved", "automatic"};
+	static const char *const kinds[] = {"saved", "automatic", "left"};
 	int kind = parse_name(kinds, ARRAY_SIZE(kinds), value);
 
 	(void)k;
 	m->automatic = kind == 1;
+	m->left = kind == 2;
 	return kind < 0 ? kind : 0;
 }
 

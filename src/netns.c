@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "netns.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
@@ -82,6 +83,40 @@ int netns_is_init(void)
 	if (stat("/proc/1/net/dev", &init) || stat("/proc/self/net/dev", &self))
 		return -errno;
 	return init.st_dev == self.st_dev && init.st_ino == self.st_ino;
+}
+
+static bool process_lives_in(const char *want)
+{
+	DIR *d = opendir("/proc");
+	bool found = false;
+
+	for (struct dirent *e; d && !found && (e = readdir(d));) {
+		cleanup_free char *path = str_printf("/proc/%s/ns/net", e->d_name);
+		char name[64];
+		ssize_t n = readlink(path, name, sizeof(name) - 1);
+
+		name[n > 0 ? n : 0] = '\0';
+		found = !strcmp(name, want);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+bool netns_exists(uint64_t inode)
+{
+	cleanup_free char *want = str_printf("net:[%llu]", (unsigned long long)inode);
+	char *line = NULL;
+	size_t size = 0;
+	bool found = process_lives_in(want);
+	FILE *mounts = fopen("/proc/self/mountinfo", "re");
+
+	while (mounts && !found && getline(&line, &size, mounts) > 0)
+		found = strstr(line, want);
+	if (mounts)
+		fclose(mounts);
+	free(line);
+	return found;
 }
 
 int netns_enter(int fd)

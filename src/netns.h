@@ -26,6 +26,12 @@ bool netns_same(const struct netns_id *a, const struct netns_id *b);
 must_check int netns_is_init(void);
 
 /*
+ * Whether anything that can be seen here keeps the network namespace with this inode (that of
+ * /proc/PID/ns/net) alive: a process or a mount.
+ */
+bool netns_exists(uint64_t inode);
+
+/*
  * Enters the namespace behind fd and returns a descriptor of the one left
  * (for netns_leave, which closes it), or -errno.
  */

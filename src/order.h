@@ -20,4 +20,14 @@ void order_project(const struct buf *order, const struct strlist *tables, struct
  */
 void order_making(const struct buf *order, struct strlist *chains);
 
+/*
+ * Three-way: each place is as ours where ours changed it, as theirs everywhere else. Of chains in both the order
+ * is ours', others stand behind the one that they follow in theirs. Only `chains` ("FAMILY TABLE CHAIN") are there.
+ */
+void order_merge(const struct buf *base, const struct buf *ours, const struct buf *theirs,
+		 const struct strlist *chains, struct buf *out);
+
+/* Whether `have` asks all chains that stand in one place of `want` in the same order. */
+bool order_agrees(const struct buf *want, const struct buf *have);
+
 #endif

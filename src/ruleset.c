@@ -110,6 +110,15 @@ struct table *ruleset_add(struct ruleset *rs, enum engine_id engine, uint8_t fam
 	return t;
 }
 
+void ruleset_drop(struct ruleset *rs, struct table *t)
+{
+	size_t place = (size_t)(t - rs->tables);
+
+	table_release(t);
+	memmove(t, t + 1, (rs->ntables - place - 1) * sizeof(*t));
+	rs->ntables--;
+}
+
 struct table *ruleset_find(const struct ruleset *rs, enum engine_id engine, uint8_t family,
 			   const char *name)
 {
@@ -180,6 +189,44 @@ struct set_ref *ruleset_set_named(const struct ruleset *rs, const char *name)
 		if (!strcmp(rs->sets[i].name, name))
 			return &rs->sets[i];
 	return NULL;
+}
+
+uint32_t ruleset_move_link(struct ruleset *rs, const struct ruleset *from, uint32_t index)
+{
+	const struct link_ref *there = ruleset_link(from, index), *same = ruleset_link(rs, index);
+	const char *name = there ? there->name : "";
+	struct link_ref *l = *name ? link_named(rs, name) : NULL;
+
+	if (l && l->index)
+		return l->index;
+	if (same)
+		return strcmp(same->name, name) ? 0 : index;
+	if (!l)
+		l = array_grow(&rs->links, &rs->nlinks, sizeof(*l));
+	l->index = index;
+	strcpy(l->name, name);
+	return index;
+}
+
+uint16_t ruleset_move_set(struct ruleset *rs, const struct ruleset *from, uint16_t index)
+{
+	const struct set_ref *there = ruleset_set(from, index);
+	struct set_ref *s;
+
+	if (!there)
+		return ruleset_set(rs, index) ? SET_REF_NONE : index;
+	s = ruleset_set_named(rs, there->name);
+	if (s)
+		return s->index;
+	/* any number will do that stands for no other name */
+	while (index == SET_REF_NONE || ruleset_set(rs, index))
+		index++;
+	s = array_grow(&rs->sets, &rs->nsets, sizeof(*s));
+	*s = *there;
+	s->index = index;
+	s->written = false;
+	s->now = SET_REF_NONE;
+	return index;
 }
 
 void ruleset_resolve(struct ruleset *rs)

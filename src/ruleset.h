@@ -101,6 +101,8 @@ void ruleset_outline(const struct ruleset *rs, struct ruleset *out);
 /* Appends a zeroed table with this identity and returns it (valid until the next append). */
 struct table *ruleset_add(struct ruleset *rs, enum engine_id engine, uint8_t family,
 			  const char *name);
+/* Takes a table out of rs; those behind it move. */
+void ruleset_drop(struct ruleset *rs, struct table *t);
 /* The table of this identity, or NULL. */
 struct table *ruleset_find(const struct ruleset *rs, enum engine_id engine, uint8_t family,
 			   const char *name);
@@ -118,6 +120,13 @@ void ruleset_note_device(struct ruleset *rs, const char *name);
 const struct link_ref *ruleset_link(const struct ruleset *rs, uint32_t index);
 struct set_ref *ruleset_set(const struct ruleset *rs, uint16_t index);
 struct set_ref *ruleset_set_named(const struct ruleset *rs, const char *name);
+/*
+ * The number in rs of what `index` is in `from`, by name; what is new there is noted, with the number
+ * that it has in `from`. 0: rs has that number for another interface. An ipset gets another
+ * number then; SET_REF_NONE: neither knows its name.
+ */
+uint32_t ruleset_move_link(struct ruleset *rs, const struct ruleset *from, uint32_t index);
+uint16_t ruleset_move_set(struct ruleset *rs, const struct ruleset *from, uint16_t index);
 
 /*
  * Sets links[].now for the caller's namespace: the index that the name has, 0 where it is

@@ -404,11 +404,13 @@ static int load(struct ruleset *rs)
 	const struct capture all = {.lock_wait = LOCK_WAIT};
 	const char *state = log_state();
 	struct ruleset live = {0};
+	struct change change = {.live = &live, .target = rs, .lock_wait = LOCK_WAIT};
 	enum change_result result;
 	int r = engines_capture(&live, &all);
 
 	if (!r) {
-		result = change_run(&live, rs, LOCK_WAIT);
+		result = change_run(&change);
+		change_release(&change);
 		r = result == CHANGE_DONE || result == CHANGE_NOTHING ? 0 : -ECANCELED;
 	}
 	ruleset_release(&live);

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "snapshot.h"
 
+#include "engine.h"
+#include "file.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <time.h>
 
 #define EXACT "exact/"
 
@@ -109,4 +114,56 @@ void snapshot_close(struct snapshot *s)
 	archive_reader_free(s->reader);
 	buf_release(&s->data);
 	*s = (struct snapshot){0};
+}
+
+static int add_records(struct archive_writer *w, const struct table *t, struct manifest *m)
+{
+	int r = 0;
+
+	for (size_t at = 0; at < t->records.len && !r; at += CAPTURE_PIECE) {
+		size_t left = t->records.len - at, n = left < CAPTURE_PIECE ? left : CAPTURE_PIECE;
+		const void *piece = t->records.data + at;
+		struct manifest_part *p = array_grow(&m->parts, &m->nparts, sizeof(*p));
+
+		*p = (struct manifest_part){str_printf(EXACT "%04zu.%s", m->nparts,
+						       manifest_engines[t->engine]),
+					    digest_of(piece, n), n};
+		r = archive_add(w, p->name, piece, n);
+	}
+	return r;
+}
+
+static int archive_place(struct archive_writer *w, const struct manifest *m, const char *path)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	struct file_new f;
+	int r = file_new_open(&f, path, NULL);
+
+	if (r < 0)
+		return r;
+	manifest_format(m, &text);
+	r = archive_finish(w, text.data, text.len, f.fd);
+	if (!r)
+		return file_new_commit(&f);
+	file_new_cancel(&f);
+	return r;
+}
+
+int snapshot_write(const struct ruleset *rs, const char *path)
+{
+	cleanup_close int body = memfd_create("fwsnap-snapshot", MFD_CLOEXEC);
+	struct manifest m = {.format = MANIFEST_FORMAT, .id = 1, .created = time(NULL)};
+	struct archive_writer *w = NULL;
+	int r = body < 0 ? -errno : archive_writer_new(&w, body);
+
+	ruleset_outline(rs, &m.rs);
+	for (size_t i = 0; i < rs->ntables && !r; i++) {
+		m.rs.tables[i].size = rs->tables[i].records.len;
+		r = add_records(w, &rs->tables[i], &m);
+	}
+	if (!r)
+		r = archive_place(w, &m, path);
+	archive_writer_free(w);
+	manifest_release(&m);
+	return r;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * snapshot - one snapshot file, read in order and checked on the way
+ * snapshot - one snapshot file, written whole, or read in order and checked on the way
  *
  * What store.c and commit.c stand on; others use store.h. Nothing here logs. A part that is
  * not what MANIFEST says (name, place, size, digest), or exact parts that do not add up to
@@ -29,6 +29,9 @@ must_check int snapshot_next(struct snapshot *s, const struct manifest_part **pa
 /* Reads on and moves the records into the manifest's tables; `whole`: to the end, else to the last of them. */
 must_check int snapshot_load(struct snapshot *s, bool whole);
 void snapshot_close(struct snapshot *s);
+
+/* Writes a ruleset with records, and nothing else, as a snapshot of its own to path (file_replace). 0 or -errno. */
+must_check int snapshot_write(const struct ruleset *rs, const char *path);
 
 /* Whether the exact parts are named in order and add up to the tables' sizes: 0 or -EBADMSG. */
 must_check int snapshot_contents_check(const struct manifest *m);

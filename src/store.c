@@ -101,6 +101,11 @@ int store_ids(struct store *s, unsigned **ids, size_t *n)
 	return 0;
 }
 
+char *store_link_target(unsigned id)
+{
+	return str_printf("snapshots/%u" SUFFIX, id);
+}
+
 char *store_path(const struct store *s, unsigned id)
 {
 	return str_printf("%s/snapshots/%u" SUFFIX, s->dir, id);
@@ -128,7 +133,7 @@ int store_current(struct store *s, unsigned *id)
 int store_set_current(struct store *s, unsigned id)
 {
 	cleanup_free char *path = below(s, "current");
-	cleanup_free char *target = str_printf("snapshots/%u" SUFFIX, id);
+	cleanup_free char *target = store_link_target(id);
 	cleanup_free char *snapshot = store_path(s, id);
 	int r = access(snapshot, F_OK) < 0 ? -errno : file_replace_link(path, target);
 
@@ -156,6 +161,12 @@ static int open_id(struct store *s, unsigned id, struct snapshot *snap, struct m
 
 	*snap = (struct snapshot){0};
 	*fd = file_open(path);
+	if (*fd == -ENOENT) {
+		cleanup_free char *pending = store_pending_path(s, id);
+
+		if (pending)
+			*fd = file_open(pending);
+	}
 	if (*fd < 0)
 		return *fd;
 	r = snapshot_open(snap, *fd, m);
@@ -329,6 +340,8 @@ int store_resolve(struct store *s, const char *ref, unsigned *id)
 
 		if (access(path, F_OK) < 0)
 			*id = 0;
+	} else if (!strcmp(ref, "pending")) {
+		r = store_pending(s, id);
 	} else if (*ref == '@') {
 		r = resolve_current(s, ref, id);
 	} else if (store_tag_valid(ref)) {
@@ -336,8 +349,25 @@ int store_resolve(struct store *s, const char *ref, unsigned *id)
 	}
 	if (r < 0 || *id)
 		return r;
-	log_error("no snapshot '%s'", ref);
+	if (!strcmp(ref, "pending"))
+		log_error("no change is pending");
+	else
+		log_error("no snapshot '%s'", ref);
 	return -ENOENT;
+}
+
+/* Replaces the manifest of an open snapshot, the rest stays byte for byte. */
+static int replace_manifest(int fd, const struct buf *text, const char *path)
+{
+	struct file_new new = {0};
+	int r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : file_new_open(&new, path, NULL);
+
+	if (!r)
+		r = archive_replace_manifest(fd, text->data, text->len, new.fd);
+	if (!r)
+		r = file_new_commit(&new);
+	file_new_cancel(&new);
+	return r;
 }
 
 /* Rewrites the manifest of a snapshot with the tag or without. */
@@ -348,23 +378,47 @@ static int retag(struct store *s, unsigned id, const char *tag, bool add)
 	cleanup_close int fd = -1;
 	struct manifest m = {0};
 	struct snapshot snap;
-	struct file_new new = {0};
 	int r = open_id(s, id, &snap, &m, &fd);
 
 	if (!r && strlist_has(&m.tags, tag) != add) {
 		manifest_retag(&snap.data, tag, add, &text);
-		r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : file_new_open(&new, path, NULL);
-		if (!r)
-			r = archive_replace_manifest(fd, text.data, text.len, new.fd);
-		if (!r)
-			r = file_new_commit(&new);
-		file_new_cancel(&new);
+		r = replace_manifest(fd, &text, path);
 	}
 	if (r < 0)
 		log_errno(r, "cannot write the tags of snapshot '%s'", path);
 	snapshot_close(&snap);
 	manifest_release(&m);
 	return r;
+}
+
+int store_mark(struct store *s, unsigned id, bool left)
+{
+	cleanup_free char *path = store_path(s, id);
+	cleanup_buf struct buf text = BUF_INIT;
+	cleanup_close int fd = -1;
+	struct manifest m = {0};
+	struct snapshot snap;
+	int r = open_id(s, id, &snap, &m, &fd);
+
+	if (!r && (m.left != left || m.automatic)) {
+		manifest_rekind(&snap.data, left ? "left" : "saved", &text);
+		r = replace_manifest(fd, &text, path);
+	}
+	if (r < 0)
+		log_errno(r, "cannot write the kind of snapshot '%s'", path);
+	snapshot_close(&snap);
+	manifest_release(&m);
+	return r;
+}
+
+static bool is_older(const struct manifest *m, void *before)
+{
+	return m->id < *(unsigned *)before && !m->left;
+}
+
+int store_older(struct store *s, unsigned before, unsigned *id)
+{
+	return find_manifest(s, is_older, &before, id);
 }
 
 int store_tag_check(struct store *s, unsigned id, const char *tag)

@@ -5,6 +5,7 @@
  *   DIR/snapshots/42.tar.gz   one snapshot (archive.h, manifest.h); the folder is the index
  *   DIR/current               symbolic link to snapshots/42.tar.gz: the version in force
  *   DIR/intent                a save that is under way (store_commit)
+ *   DIR/pending               a save that waits for its confirmation (store_prepare)
  *
  * Files are 0600 under 0700. Ids grow by one and are not used again while a newer one exists. What
  * is read is checked: a part whose digest or size is not that of MANIFEST is -EBADMSG.
@@ -46,8 +47,9 @@ must_check int store_set_current(struct store *s, unsigned id);
  * before it). -ENOENT (logged: "no snapshot 'REF'") if there is none.
  */
 must_check int store_resolve(struct store *s, const char *ref, unsigned *id);
-/* "DIR/snapshots/ID.tar.gz". Caller frees. */
+/* "DIR/snapshots/ID.tar.gz", and what `current` is to point to. Caller frees. */
 char *store_path(const struct store *s, unsigned id);
+char *store_link_target(unsigned id);
 
 /* The manifest only: one block is read. m is zeroed by the caller, who releases it. */
 must_check int store_manifest(struct store *s, unsigned id, struct manifest *m);
@@ -109,16 +111,25 @@ struct store_text {
 must_check int store_commit(struct snapshot_new *n, const struct store_text *texts, size_t ntexts,
 			    bool current);
 /*
- * A save that waits for its confirmation (one at most). store_prepare does all of store_commit (current
- * == true) that can fail: snapshot, texts and the link `current` become complete, fsynced temporaries, which
- * DIR/pending (intent.h) names; nobody sees any of it but as REF "pending". *id is what it
- * will have. store_confirm only renames, finished by store_recover if cut off; store_abandon removes.
+ * A save, or a switch, that waits for its confirmation; one at most. store_prepare does all of store_commit,
+ * and store_prepare_switch of store_switch, that can fail: snapshot, texts and the link `current` are complete,
+ * fsynced temporaries, which DIR/pending (intent.h) names; nobody sees any of it but as REF "pending". On error nothing
+ * is left. *id is what the snapshot will have.
  */
 must_check int store_prepare(struct snapshot_new *n, const struct store_text *texts, size_t ntexts,
 			     unsigned *id);
-/* The id of the save that waits; 0: none. */
+must_check int store_prepare_switch(struct store *s, unsigned id, const struct store_text *texts,
+				    size_t ntexts);
+/* The id of what waits; 0: nothing does. */
 must_check int store_pending(struct store *s, unsigned *id);
+/* Where its snapshot is as long as it waits; NULL: id is not a new one that waits. Caller frees. */
+char *store_pending_path(struct store *s, unsigned id);
+/*
+ * Only renames. 0 also if nothing waits; 1: it is the current version, but text files are left to do
+ * (logged), which store_recover does; -errno (logged): it waits as before.
+ */
 must_check int store_confirm(struct store *s);
+/* Removes all of it; nothing waits any more. */
 must_check int store_abandon(struct store *s);
 /*
  * Makes a version that is there the one in force and puts its texts in place, as one transaction
@@ -153,6 +164,13 @@ must_check int store_tag(struct store *s, unsigned id, const char *tag);
 must_check int store_untag(struct store *s, const char *tag);
 /* Whether a string may be a tag: [A-Za-z][A-Za-z0-9._-]*, at most 64, not live, text, pending. */
 bool store_tag_valid(const char *tag);
+
+/*
+ * Notes that a version was rolled back from (left), or is one like others: an automatic one becomes a saved one.
+ */
+must_check int store_mark(struct store *s, unsigned id, bool left);
+/* The newest version, automatic ones too, that is older than `before` and was not rolled back from; 0: none. */
+must_check int store_older(struct store *s, unsigned before, unsigned *id);
 
 /*
  * Removes the oldest saved versions beyond `keep` and automatic ones beyond `keep_automatic`;

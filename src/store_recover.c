@@ -33,7 +33,7 @@ static int text_forward(const struct intent_text *t, const char *path, const cha
 	if (r)
 		r = t->place ? file_rename(temp, path) : file_remove(path);
 	else if (!access(path, F_OK))
-		log_warning("'%s' was edited after a save was cut off: it stays", path);
+		log_warning("'%s' was edited meanwhile: it stays", path);
 	return r < 0 ? log_errno(r, "cannot replace '%s'", path) : 0;
 }
 
@@ -73,17 +73,43 @@ static int finish(struct store *s, const struct intent *in)
 	return r < 0 ? log_errno(r, "cannot remove '%s'", snapshot) : 0;
 }
 
-int store_recover(struct store *s)
+/* 1; 0 if there is none; -errno (logged). */
+static int read_intent(struct intent *in, const char *path)
 {
-	cleanup_free char *path = str_printf("%s/intent", s->dir);
-	cleanup_free char *snapshots = str_printf("%s/snapshots", s->dir);
-	struct intent in = {0};
-	int r = intent_read(&in, path), e;
+	int r = intent_read(in, path);
 
 	if (r == -EBADMSG)
-		log_error("'%s', which tells of a save that was cut off, is damaged", path);
+		log_error("'%s', which tells of a save, is damaged", path);
 	else if (r < 0)
 		log_errno(r, "cannot read '%s'", path);
+	return r;
+}
+
+static char *below(const struct store *s, const char *name)
+{
+	return str_printf("%s/%s", s->dir, name);
+}
+
+/* Only what waits for its confirmation stays of temporaries. */
+static void clean(struct store *s)
+{
+	cleanup_free char *pending = below(s, "pending");
+	cleanup_free char *snapshots = below(s, "snapshots");
+	struct intent waiting = {0};
+
+	if (read_intent(&waiting, pending) < 0)
+		return;
+	file_clean(s->dir, waiting.suffix);
+	file_clean(snapshots, waiting.suffix);
+	intent_release(&waiting);
+}
+
+int store_recover(struct store *s)
+{
+	cleanup_free char *path = below(s, "intent");
+	struct intent in = {0};
+	int r = read_intent(&in, path), e;
+
 	if (r > 0) {
 		r = finish(s, &in);
 		e = r < 0 ? 0 : file_remove(path);
@@ -91,7 +117,142 @@ int store_recover(struct store *s)
 			r = log_errno(e, "cannot remove '%s'", path);
 	}
 	intent_release(&in);
-	file_clean(s->dir);
-	file_clean(snapshots);
+	clean(s);
+	return r;
+}
+
+/* a save that waits for its confirmation */
+
+/* The names that its pieces have and are to have. */
+struct waiting {
+	struct intent intent;
+	char *pending, *intent_path, *current, *link, *snapshot, *temp;
+};
+
+static void waiting_release(struct waiting *w)
+{
+	intent_release(&w->intent);
+	free(w->pending);
+	free(w->intent_path);
+	free(w->current);
+	free(w->link);
+	free(w->snapshot);
+	free(w->temp);
+}
+
+/* 1; 0: there is none; -errno (logged). waiting_release in any case. */
+static int waiting_read(struct waiting *w, struct store *s)
+{
+	int r;
+
+	*w = (struct waiting){.pending = below(s, "pending")};
+	r = read_intent(&w->intent, w->pending);
+	if (r <= 0)
+		return r;
+	w->intent_path = below(s, "intent");
+	w->current = below(s, "current");
+	w->link = file_temp(w->current, w->intent.suffix);
+	w->snapshot = store_path(s, w->intent.new);
+	w->temp = file_temp(w->snapshot, w->intent.suffix);
+	return r;
+}
+
+int store_pending(struct store *s, unsigned *id)
+{
+	struct waiting w;
+	int r = waiting_read(&w, s);
+
+	*id = r > 0 ? w.intent.new : 0;
+	waiting_release(&w);
+	return r < 0 ? r : 0;
+}
+
+char *store_pending_path(struct store *s, unsigned id)
+{
+	struct waiting w;
+	char *path = NULL;
+
+	if (waiting_read(&w, s) > 0 && w.intent.new == id && w.intent.made) {
+		path = w.temp;
+		w.temp = NULL;
+	}
+	waiting_release(&w);
+	return path;
+}
+
+/* A step that failed may have been done all the same (fsync of the folder): look, do not remember. */
+static bool is_current(struct store *s, const struct waiting *w)
+{
+	unsigned current;
+
+	return !store_current(s, &current) && current == w->intent.new;
+}
+
+static void take_back(const char *from, const char *to)
+{
+	int r = access(from, F_OK) ? 0 : file_rename(from, to);
+
+	if (r < 0)
+		log_errno(r, "cannot take '%s' back", from);
+}
+
+/* From the intent on store_recover finishes, or takes back, what is cut off. */
+static int flip(struct store *s, const struct waiting *w)
+{
+	int r = w->intent.made ? file_rename(w->temp, w->snapshot) : 0;
+
+	if (!r)
+		r = file_rename(w->pending, w->intent_path);
+	if (!r)
+		r = file_rename(w->link, w->current);
+	if (!r || is_current(s, w))
+		return 0;
+	log_errno(r, "cannot make snapshot %u the current one", w->intent.new);
+	take_back(w->intent_path, w->pending);
+	if (w->intent.made)
+		take_back(w->snapshot, w->temp);
+	return r;
+}
+
+int store_confirm(struct store *s)
+{
+	struct waiting w;
+	int r = waiting_read(&w, s);
+	bool waits = r > 0;
+
+	if (waits)
+		r = flip(s, &w);
+	if (waits && !r) {
+		r = finish_texts(s, &w.intent, true);
+		if (!r)
+			r = file_remove(w.intent_path);
+		r = r < 0;
+	}
+	waiting_release(&w);
+	return r;
+}
+
+int store_abandon(struct store *s)
+{
+	struct waiting w;
+	unsigned current;
+	int r = waiting_read(&w, s);
+
+	if (r > 0) {
+		r = store_current(s, &current);
+		if (!r)
+			r = finish_texts(s, &w.intent, false);
+		if (!r && w.intent.made && current != w.intent.new)
+			r = file_remove(w.snapshot);
+		if (!r)
+			r = file_remove(w.temp);
+		if (!r)
+			r = file_remove(w.link);
+		if (!r)
+			r = file_remove(w.pending);
+		if (r < 0)
+			log_errno(r, "cannot remove what '%s' names", w.pending);
+	}
+	waiting_release(&w);
 	return r;
 }

@@ -292,25 +292,26 @@ static int list_ipset(struct scratch *s, const struct table *t, const struct tex
 	return r;
 }
 
-static int list_nft(struct scratch *s, const struct table *t, bool counters, struct buf *out,
+/* options: "-s" without counters, "-a" with handles; NULL: neither */
+static int list_nft(struct scratch *s, const struct table *t, const char *options, struct buf *out,
 		    struct buf *why)
 {
 	const char *plain[] = {"nft", "list", "table", family_name(t->family), t->name, NULL};
-	const char *stateless[] = {"nft",   "-s", "list", "table", family_name(t->family),
-				   t->name, NULL};
+	const char *special[] = {"nft",	  options, "list", "table", family_name(t->family),
+				 t->name, NULL};
 
-	return run(s, counters ? plain : stateless, NULL, out, why);
+	return run(s, options ? special : plain, NULL, out, why);
 }
 
-int text_list(struct scratch *s, const struct table *t, const struct text_way *w, bool counters,
-	      struct buf *out, struct buf *why)
+static int list(struct scratch *s, const struct table *t, const struct text_way *w, bool counters,
+		const char *nft_options, struct buf *out, struct buf *why)
 {
 	int r;
 
 	if (w->kind == TEXT_IPSET)
 		r = list_ipset(s, t, w, counters, out, why);
 	else if (w->kind == TEXT_NFT)
-		r = list_nft(s, t, counters, out, why);
+		r = list_nft(s, t, nft_options, out, why);
 	else
 		r = list_iptables(s, t, w, counters, out, why);
 	if (!r && !out->len) {
@@ -318,6 +319,18 @@ int text_list(struct scratch *s, const struct table *t, const struct text_way *w
 		r = -EINVAL;
 	}
 	return r;
+}
+
+int text_list(struct scratch *s, const struct table *t, const struct text_way *w, bool counters,
+	      struct buf *out, struct buf *why)
+{
+	return list(s, t, w, counters, counters ? NULL : "-s", out, why);
+}
+
+int text_list_apart(struct scratch *s, const struct table *t, const struct text_way *w,
+		    struct buf *out, struct buf *why)
+{
+	return list(s, t, w, false, "-as", out, why);
 }
 
 void text_put_head(struct buf *out, enum text_kind kind, enum text_variant variant, bool counters)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * text_program - the distribution's programs that list and load text (for text*.c only)
+ * text_program - the distribution's programs that list and load text (for text*.c and difference*.c only)
  *
  * Nothing is logged here: what a program says comes back in `why`, one line in our
  * form ("line 7: unknown option ..."), for whoever knows what the text was for.
@@ -31,6 +31,13 @@ const char *text_lister(enum text_kind kind, enum text_variant variant);
  */
 must_check int text_list(struct scratch *s, const struct table *t, const struct text_way *w,
 			 bool counters, struct buf *out, struct buf *why);
+
+/*
+ * The same for whoever takes the listing apart: without counters; of nft with " # handle N" behind each rule,
+ * which may have several lines.
+ */
+must_check int text_list_apart(struct scratch *s, const struct table *t, const struct text_way *w,
+			       struct buf *out, struct buf *why);
 
 /* Loads text into the scratch. 0; -EINVAL: refused, with `why`; other -errno: it could not be run,
  * with `why`. */

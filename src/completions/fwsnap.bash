@@ -13,7 +13,7 @@ _fwsnap_refs() {
 }
 
 _fwsnap() {
-	local commands='save restore list show verify tag untag prune export import status check'
+	local commands='save restore list show diff verify tag untag prune export import status check'
 	local word command='' root='' previous=${COMP_WORDS[COMP_CWORD - 1]} current=${COMP_WORDS[COMP_CWORD]} i choice=''
 
 	COMPREPLY=()
@@ -21,7 +21,7 @@ _fwsnap() {
 		word=${COMP_WORDS[i]}
 		case $word in
 		--root) root=${COMP_WORDS[++i]} ;;
-		--config) ((++i)) ;;
+		--config | --color) ((++i)) ;;
 		-*) ;;
 		*)
 			command=$word
@@ -38,16 +38,18 @@ _fwsnap() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;
+	--color) choice='auto always never' ;;
 	--format) choice='summary iptables ip6tables nft ipset' ;;
 	--type) choice='iptables ip6tables nft ipset' ;;
 	--base) choice='empty live' ;;
 	--tag | --message | -m | --keep) return ;;
 	*)
 		case $command in
-		'') choice="$commands --root --config --json --quiet --verbose --help --version" ;;
+		'') choice="$commands --root --config --json --color --quiet --verbose --help --version" ;;
 		save) choice='--message --tag --counters --all' ;;
 		restore) choice="$(_fwsnap_refs "$root") --all --dry-run" ;;
 		show) choice="$(_fwsnap_refs "$root") --format" ;;
+		diff) choice="$(_fwsnap_refs "$root") --dynamic" ;;
 		verify | tag | export) choice=$(_fwsnap_refs "$root") ;;
 		prune) choice='--keep --dry-run' ;;
 		import) choice='--message --tag --type' ;;

@@ -232,6 +232,22 @@ static int collect_temporary(const struct nlmsghdr *nlh, void *arg)
 	return 0;
 }
 
+/*
+ * nf_tables lets go of what deleted rules referred to some time after the commit, but when a socket is
+ * closed it has done so.
+ */
+static int destroy_released(struct ipset_kernel *k, const char *name, bool quiet)
+{
+	struct netlink n;
+	int r = ipset_destroy(k, name, true);
+
+	if (!r)
+		return 0;
+	if (!netlink_open(&n))
+		netlink_close(&n);
+	return ipset_destroy(k, name, quiet);
+}
+
 /* Those of this change when it is done, or of one that was cut off. One that a rule names stays. */
 static int clear_temporaries(struct ipset_kernel *k)
 {
@@ -241,7 +257,7 @@ static int clear_temporaries(struct ipset_kernel *k)
 	if (r < 0)
 		return log_errno(r, "cannot list the ipsets");
 	for (size_t i = 0; i < names.n; i++)
-		if (ipset_destroy(k, names.s[i], true) < 0)
+		if (destroy_released(k, names.s[i], true) < 0)
 			log_detail("ipset '%s' is in use", names.s[i]);
 	return 0;
 }
@@ -315,6 +331,16 @@ static int ipset_change(struct plan *plan)
 	return r;
 }
 
+/* A set that is new, or that nothing refers to any more, changes nothing for packets. */
+static unsigned ipset_count(const struct plan *plan)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < plan->nsteps; i++)
+		n += plan->steps[i].action == ACTION_REPLACE;
+	return n;
+}
+
 /* 1 if the set of this step was made now, for rules that are on the temporary one until then. */
 static int finish_waiting(struct ipset_kernel *k, struct plan *plan, const struct step *s)
 {
@@ -326,7 +352,7 @@ static int finish_waiting(struct ipset_kernel *k, struct plan *plan, const struc
 	ref = ruleset_set_named(plan->target, s->new->name);
 	if (!ref || ref->now == ipset_index(k, s->new->name))
 		return 0;
-	r = ipset_destroy(k, s->new->name, false);
+	r = destroy_released(k, s->new->name, false);
 	if (!r)
 		r = ipset_make(k, s->new, s->new->name);
 	if (r < 0)
@@ -344,7 +370,7 @@ static int finish_removals(struct ipset_kernel *k, const struct plan *plan)
 		const struct step *s = &plan->steps[i];
 
 		if (s->action == ACTION_REMOVE && ipset_index(k, s->old->name) != SET_REF_NONE)
-			r = ipset_destroy(k, s->old->name, false);
+			r = destroy_released(k, s->old->name, false);
 	}
 	return r;
 }
@@ -370,6 +396,9 @@ const struct engine engine_ipset = {
 	.name = "ipset",
 	.capture = ipset_capture,
 	.change = ipset_change,
+	.count = ipset_count,
 	.finish = ipset_finish,
 	.digest = ipset_digest,
+	.items = ipset_items,
+	.compose = ipset_compose,
 };

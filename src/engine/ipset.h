@@ -66,15 +66,25 @@ const struct nlattr *ipset_store_member(struct ipset_writer *w, uint8_t protocol
 struct ipset_digest {
 	struct table *table;
 	bool ordered; /* list:set */
+	bool mac_is_data; /* bitmap:ip,mac */
 	uint32_t position;
 	struct buf scratch;
 };
 
+/* Of a CREATE record; ordered and mac_is_data are set by it. */
+struct digest ipset_create_digest(struct ipset_digest *d, const struct nlmsghdr *create);
 void ipset_digest_create(struct ipset_digest *d, const struct nlmsghdr *create);
+bool ipset_has_timeout(const struct nlattr *member);
+/* Of a member of a list with its place: one with a timeout does not move those that stay. */
+struct digest ipset_member_digest(struct ipset_digest *d, const struct nlattr *member);
+/* Of what the kernel looks a member up by. */
+struct digest ipset_member_key(struct ipset_digest *d, const struct nlattr *member);
 void ipset_digest_member(struct ipset_digest *d, const struct nlattr *member);
 void ipset_digest_release(struct ipset_digest *d);
-/* The engine's digest (engine.h). */
+/* The engine's digest, items and compose (engine.h). */
 must_check int ipset_digest(struct ruleset *rs, struct table *t);
+int ipset_items(struct ruleset *rs, const struct table *t, struct items *out);
+int ipset_compose(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
 
 /* The kernel (ipset_kernel.c). */
 struct ipset_kernel {

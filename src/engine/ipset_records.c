@@ -170,27 +170,45 @@ static void canonical(struct buf *out, const struct nlattr *nest, bool member)
 	}
 }
 
-void ipset_digest_create(struct ipset_digest *d, const struct nlmsghdr *create)
+/* The attributes of a CREATE record. */
+static void create_attributes(const struct nlmsghdr *create, const struct nlattr **tb)
 {
-	const struct nlattr *tb[IPSET_ATTR_CMD_MAX + 1];
-	struct table *t = d->table;
-	struct buf *b = &d->scratch;
 	size_t len;
 	const struct nlattr *first = netlink_first(create, &len);
 
 	netlink_attributes(first, len, tb, IPSET_ATTR_CMD_MAX);
+}
+
+struct digest ipset_create_digest(struct ipset_digest *d, const struct nlmsghdr *create)
+{
+	const struct nlattr *tb[IPSET_ATTR_CMD_MAX + 1];
+	struct buf *b = &d->scratch;
+	const char *type;
+
+	create_attributes(create, tb);
+	type = netlink_str(tb[IPSET_ATTR_TYPENAME]);
+	d->ordered = !strcmp(type, "list:set");
+	d->mac_is_data = !strcmp(type, "bitmap:ip,mac");
+	b->len = 0;
+	buf_printf(b, "%s %u ", type, *(uint8_t *)mnl_attr_get_payload(tb[IPSET_ATTR_FAMILY]));
+	canonical(b, tb[IPSET_ATTR_DATA], false);
+	return digest_of(b->data, b->len);
+}
+
+void ipset_digest_create(struct ipset_digest *d, const struct nlmsghdr *create)
+{
+	const struct nlattr *tb[IPSET_ATTR_CMD_MAX + 1];
+	struct table *t = d->table;
+
+	create_attributes(create, tb);
 	free(t->type);
 	t->type = str_dup(netlink_str(tb[IPSET_ATTR_TYPENAME]));
 	t->family = *(uint8_t *)mnl_attr_get_payload(tb[IPSET_ATTR_FAMILY]);
 	t->counts.sets = 1;
-	b->len = 0;
-	buf_printf(b, "%s %u ", t->type, t->family);
-	canonical(b, tb[IPSET_ATTR_DATA], false);
-	digest_add(&t->fixed, digest_of(b->data, b->len));
-	d->ordered = !strcmp(t->type, "list:set");
+	digest_add(&t->fixed, ipset_create_digest(d, create));
 }
 
-static bool has_timeout(const struct nlattr *member)
+bool ipset_has_timeout(const struct nlattr *member)
 {
 	const struct nlattr *a;
 
@@ -200,19 +218,58 @@ static bool has_timeout(const struct nlattr *member)
 	return false;
 }
 
-/* Members that time out do not move those that stay. */
-void ipset_digest_member(struct ipset_digest *d, const struct nlattr *member)
+struct digest ipset_member_digest(struct ipset_digest *d, const struct nlattr *member)
 {
-	bool timeout = has_timeout(member);
 	struct buf *b = &d->scratch;
 
 	b->len = 0;
-	if (d->ordered && !timeout) {
+	if (d->ordered && !ipset_has_timeout(member)) {
 		buf_add(b, &d->position, sizeof(d->position));
 		d->position++;
 	}
 	canonical(b, member, true);
-	digest_add(timeout ? &d->table->dynamic : &d->table->members, digest_of(b->data, b->len));
+	return digest_of(b->data, b->len);
+}
+
+/* Whether the kernel looks a member up by this attribute; what else it has can change. */
+static bool is_key(const struct ipset_digest *d, unsigned type)
+{
+	switch (type) {
+	case IPSET_ATTR_ETHER:
+		return !d->mac_is_data;
+	case IPSET_ATTR_CADT_FLAGS:
+	case IPSET_ATTR_TIMEOUT:
+	case IPSET_ATTR_COMMENT:
+	case IPSET_ATTR_SKBMARK:
+	case IPSET_ATTR_SKBPRIO:
+	case IPSET_ATTR_SKBQUEUE:
+		return false;
+	default:
+		return true;
+	}
+}
+
+struct digest ipset_member_key(struct ipset_digest *d, const struct nlattr *member)
+{
+	struct buf *b = &d->scratch;
+	const struct nlattr *a;
+	uint32_t flags = 0;
+
+	b->len = 0;
+	netlink_each(a, mnl_attr_get_payload(member), mnl_attr_get_payload_len(member)) {
+		if (mnl_attr_get_type(a) == IPSET_ATTR_CADT_FLAGS)
+			flags = netlink_u32(a) & IPSET_FLAG_PHYSDEV;
+		if (counts(a, true) && is_key(d, mnl_attr_get_type(a)))
+			buf_add(b, a, a->nla_len);
+	}
+	buf_add(b, &flags, sizeof(flags));
+	return digest_of(b->data, b->len);
+}
+
+void ipset_digest_member(struct ipset_digest *d, const struct nlattr *member)
+{
+	digest_add(ipset_has_timeout(member) ? &d->table->dynamic : &d->table->members,
+		   ipset_member_digest(d, member));
 	d->table->counts.elements++;
 }
 

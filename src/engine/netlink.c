@@ -90,15 +90,16 @@ struct nlmsghdr *netlink_header(void *buf, uint8_t subsystem, uint8_t message, u
 /* 1: the answer is complete; 0: it goes on; -errno */
 static int message(const struct nlmsghdr *nlh, uint32_t seq, netlink_callback *fn, void *arg)
 {
+	int interrupted = nlh->nlmsg_flags & NLM_F_DUMP_INTR ? -EINTR : 0, r;
+
 	if (nlh->nlmsg_seq != seq)
 		return 0;
-	if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
-		return -EINTR;
-	if (nlh->nlmsg_type == NLMSG_DONE)
-		return mnl_nlmsg_get_payload_len(nlh) >= sizeof(int) &&
-				       *(int *)mnl_nlmsg_get_payload(nlh) < 0
-			       ? *(int *)mnl_nlmsg_get_payload(nlh)
-			       : 1;
+	if (nlh->nlmsg_type == NLMSG_DONE) {
+		r = mnl_nlmsg_get_payload_len(nlh) >= sizeof(int)
+			    ? *(int *)mnl_nlmsg_get_payload(nlh)
+			    : 0;
+		return r < 0 ? r : interrupted ? interrupted : 1;
+	}
 	if (nlh->nlmsg_type == NLMSG_ERROR) {
 		const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
 
@@ -106,7 +107,8 @@ static int message(const struct nlmsghdr *nlh, uint32_t seq, netlink_callback *f
 		       : e->error				   ? e->error
 								   : 1;
 	}
-	return fn ? fn(nlh, arg) : 0;
+	r = fn ? fn(nlh, arg) : 0;
+	return r ? r : interrupted;
 }
 
 int netlink_run(struct netlink *n, struct nlmsghdr *request, netlink_callback *fn, void *arg)
@@ -130,16 +132,18 @@ int netlink_run(struct netlink *n, struct nlmsghdr *request, netlink_callback *f
 		if (got > (ssize_t)NETLINK_ANSWER)
 			return -EMSGSIZE;
 		for (; !r && mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
-			r = message(nlh, n->seq, fn, arg);
+			r = message(nlh, n->seq, result && result != -EINTR ? NULL : fn, arg);
 			/* the rest of a broken dump has to be read all the same */
 			if (r < 0 && nlh->nlmsg_type != NLMSG_ERROR &&
 			    nlh->nlmsg_type != NLMSG_DONE) {
-				result = result ? result : r;
+				result = result && result != -EINTR ? result : r;
 				r = 0;
 			}
 		}
 	}
-	return result ? result : r < 0 ? r : 0;
+	if (r < 0 && (!result || result == -EINTR))
+		result = r;
+	return result;
 }
 
 void netlink_attributes(const struct nlattr *first, size_t len, const struct nlattr **tb,

@@ -44,8 +44,8 @@ typedef int netlink_callback(const struct nlmsghdr *nlh, void *arg);
 
 /*
  * Sends the request and hands each message of the answer to fn (NULL: none is
- * expected). With NLM_F_DUMP it reads until the dump's end (-EINTR: it was interrupted by a change and
- * is not to be trusted), else until the acknowledgement, which it asks for.
+ * expected). With NLM_F_DUMP it reads until the dump's end (-EINTR: fn saw all of it, but something
+ * changed meanwhile, perhaps in what was dumped), else until the acknowledgement, which it asks for.
  */
 must_check int netlink_run(struct netlink *n, struct nlmsghdr *request, netlink_callback *fn,
 			   void *arg);

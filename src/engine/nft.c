@@ -17,6 +17,16 @@ static bool belongs(const struct table *t, const struct nlmsghdr *nlh)
 	return nfg->nfgen_family == t->family && !strcmp(netlink_str(tb[1]), t->name);
 }
 
+bool nft_table_ok(const struct table *t)
+{
+	if (!nft_records_ok(&t->records))
+		return false;
+	nft_each(nlh, &t->records)
+		if (!belongs(t, nlh))
+			return false;
+	return true;
+}
+
 static int digest(struct ruleset *rs, struct table *t)
 {
 	struct nft_digest d = {.rs = rs, .t = t};
@@ -25,11 +35,8 @@ static int digest(struct ruleset *rs, struct table *t)
 	t->counts = (struct table_counts){0};
 	t->empty = false;
 	strlist_release(&t->chains);
-	if (!nft_records_ok(&t->records))
+	if (!nft_table_ok(t))
 		return -EBADMSG;
-	nft_each(nlh, &t->records)
-		if (!belongs(t, nlh))
-			return -EBADMSG;
 	nft_each(nlh, &t->records)
 		nft_digest_feed(&d, nlh);
 	nft_digest_end(&d);
@@ -42,5 +49,8 @@ const struct engine engine_nft = {
 	.capture = nft_capture,
 	.change = nft_change,
 	.digest = digest,
+	.items = nft_items,
+	.compose = nft_compose,
+	.refers = nft_refers,
 	.parts = nft_parts,
 };

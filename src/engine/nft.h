@@ -8,8 +8,10 @@
  * positions, owner, and attributes that hold kernel state (NFTA_SET_TYPE, NFTA_SET_COUNT).
  * Rules of bound chains come before the rules that jump there, and sequence numbers are 0.
  *
- * nft_dump.c captures, nft_message.c copies a message for one of two ends (to compare,
- * to load), nft_index.c knows the sets and chains of a table, nft_digest.c compares,
+ * nft_dump.c captures, nft_store.c keeps what is dumped, nft_watch.c hears what others
+ * commit meanwhile, nft_message.c copies a message for one of three ends (to compare, to load,
+ * to move), nft_index.c knows the sets and chains of a table, nft_digest.c compares,
+ * nft_items.c takes tables apart, nft_compose.c puts them together,
  * nft_load.c builds batches and sends them, nft_order.c knows the order of base chains,
  * nft_parts.c names chains and sets.
  */
@@ -32,6 +34,12 @@ static inline uint8_t nft_type(const struct nlmsghdr *nlh)
 	return nlh->nlmsg_type & 0xff;
 }
 
+/* Messages in a table's records. */
+struct nft_messages {
+	const struct nlmsghdr **m;
+	size_t n;
+};
+
 /* A set of the table, as its NEWSET message describes it. */
 struct nft_set {
 	const char *name; /* owned */
@@ -42,6 +50,12 @@ struct nft_set {
 	bool sized;   /* NFTA_SET_DESC_SIZE is there */
 	bool updated; /* a rule adds to it (dynset) */
 	struct digest attributes, fixed, dynamic;
+	struct digest end; /* of an interval's end whose start comes next */
+	bool ended;
+	struct nft_messages elements; /* nft_index_records */
+	const struct nlmsghdr *record;
+	char *moved; /* the name that it gets elsewhere; owned */
+	bool met;    /* nft_refers: searched already */
 };
 
 struct nft_chain {
@@ -53,6 +67,10 @@ struct nft_chain {
 	unsigned rules; /* seen so far */
 	struct strlist devices;
 	struct digest attributes, digest; /* digest: of a bound chain's rules */
+	struct nft_messages messages; /* its rules (nft_index_records) */
+	const struct nlmsghdr *record;
+	char *moved; /* the name that it gets elsewhere; owned */
+	bool met;    /* nft_refers: searched already */
 };
 
 /* Sets and chains by name (tsearch), and in order of appearance. */
@@ -69,6 +87,8 @@ void nft_index_release(struct nft_index *x);
 /* Adds what a NEWSET or NEWCHAIN message describes and returns it. */
 struct nft_set *nft_index_set(struct nft_index *x, const struct nlmsghdr *nlh);
 struct nft_chain *nft_index_chain(struct nft_index *x, const struct nlmsghdr *nlh);
+/* Adds all sets and chains of well-formed records, with the messages that belong to each. */
+void nft_index_records(struct nft_index *x, const struct buf *records);
 struct nft_set *nft_find_set(const struct nft_index *x, const char *name);
 struct nft_chain *nft_find_chain(const struct nft_index *x, const char *name);
 
@@ -78,16 +98,24 @@ struct nft_chain *nft_find_chain(const struct nft_index *x, const char *name);
  * compare: the canonical form (ruleset.h): interfaces, ipsets by name; anonymous sets and bound
  *   chains by content; nothing that does not count.
  * load: what NFNL_BATCH accepts, indexes translated to links[].now and sets[].now.
+ * move: a record of another ruleset, indexes translated to those of `into`, anonymous sets and bound chains
+ *   with the names that rename() gives.
  */
+enum nft_purpose { NFT_COMPARE, NFT_LOAD, NFT_MOVE };
+
 struct nft_copy {
 	struct ruleset *rs;
 	const struct nft_index *index;
-	bool load;
+	enum nft_purpose purpose;
+	struct ruleset *into; /* move */
+	const char *(*rename)(void *arg, const char *name, bool chain);
+	void *rename_arg;
+	bool key_only; /* compare: of an element what it is found by */
 	bool note; /* compare: interfaces that are met are noted in rs (a capture) */
 	bool without_size; /* load: a set that a rule adds to is made without its size first */
 	struct buf *out;
 	/* set by the copy */
-	int error;               /* first one: -ENODEV, -ENOENT (an interface, ipset is gone), -EBADMSG */
+	int error;               /* first one: -ENODEV, -ENOENT (an interface, ipset is gone), -EBADMSG, -EXDEV */
 	struct buf why;          /* its text: "interface 'd0' is not there" */
 	bool timed;              /* the element that was copied has a timeout */
 	/* while it runs */
@@ -106,6 +134,9 @@ struct nft_copy {
 
 /* Appends an attribute; type with its flags. */
 void nft_put_attribute(struct buf *out, uint16_t type, const void *data, size_t n);
+/* Begins an attribute that holds others; its place, for nft_nest_close. */
+size_t nft_nest_open(struct buf *out, uint16_t type);
+void nft_nest_close(struct buf *out, size_t at);
 
 /* Appends a copy of the message's attributes to c->out (compare: without table names). */
 void nft_copy_message(struct nft_copy *c, const struct nlmsghdr *nlh);
@@ -141,6 +172,7 @@ struct nft_digest {
 	struct nft_index index;
 	struct buf canon;
 	struct nft_chain *last; /* the chain of the last rule */
+	struct items *items;    /* NULL: not wanted; else what the records, all in t->records, are made of */
 	int error;              /* -EBADMSG: a record was not well-formed */
 };
 void nft_digest_feed(struct nft_digest *d, const struct nlmsghdr *nlh);
@@ -149,9 +181,16 @@ void nft_digest_end(struct nft_digest *d);
 /* Whether a base chain equals an absent one. Its rules have all been seen. */
 bool nft_chain_absent(const struct nft_chain *c);
 
-/* The engine's capture and change (engine.h). */
+/* Whether all records are well-formed, and of this table. */
+bool nft_table_ok(const struct table *t);
+
+/* The engine's functions (engine.h). */
 int nft_capture(struct ruleset *rs, const struct capture *c);
 int nft_change(struct plan *plan);
+int nft_items(struct ruleset *rs, const struct table *t, struct items *out);
+int nft_compose(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
+void nft_refers(const struct table *t, const struct item *const *items, size_t n,
+		item_reference *fn, void *arg);
 int nft_parts(const struct table *t, struct parts *out);
 
 /*

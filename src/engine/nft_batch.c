@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/nft_batch.h"
+#include "engine/nft_watch.h"
 #include "log.h"
 
 #include <errno.h>
@@ -68,15 +69,12 @@ void nft_put_string(struct nft_batch *b, uint16_t type, const char *s)
 
 size_t nft_nest_begin(struct nft_batch *b, uint16_t type)
 {
-	size_t at = b->out.len;
-
-	nft_put(b, type | NLA_F_NESTED, NULL, 0);
-	return at;
+	return nft_nest_open(&b->out, type | NLA_F_NESTED);
 }
 
 void nft_nest_end(struct nft_batch *b, size_t at)
 {
-	((struct nlattr *)(void *)(b->out.data + at))->nla_len = (uint16_t)(b->out.len - at);
+	nft_nest_close(&b->out, at);
 }
 
 /* What a message is about, for people: "rule 3 of chain 'input' in table 'inet fw'". Caller frees. */
@@ -212,22 +210,95 @@ static int read_answer(struct nft_batch *b, struct netlink *n)
 	}
 }
 
-int nft_batch_send(struct nft_batch *b)
+static int send_by(struct nft_batch *b, struct netlink *n)
 {
-	struct netlink n cleanup_netlink = {.fd = -1};
 	struct iovec iov = {b->out.data, b->out.len};
 	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
 	struct msghdr msg = {&kernel, sizeof(kernel), &iov, 1, NULL, 0, 0};
-	int r, size = (int)(b->out.len + 4096 > INT32_MAX / 2 ? INT32_MAX / 2 : b->out.len + 4096);
+	int size = (int)(b->out.len + 4096 > INT32_MAX / 2 ? INT32_MAX / 2 : b->out.len + 4096);
 
 	if (b->out.len > 2147479552)
 		return log_errno(-EMSGSIZE, "cannot load the ruleset in one batch");
-	r = netlink_open(&n);
-	if (r < 0)
-		return log_errno(r, "cannot reach nf_tables");
-	setsockopt(n.fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	setsockopt(n->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
 	ask_acknowledgement(b);
-	if (sendmsg(n.fd, &msg, 0) < 0)
+	if (sendmsg(n->fd, &msg, 0) < 0)
 		return log_errno(-errno, "cannot send the ruleset to the kernel");
-	return read_answer(b, &n);
+	return read_answer(b, n);
+}
+
+int nft_batch_send(struct nft_batch *b)
+{
+	struct netlink n cleanup_netlink = {.fd = -1};
+	int r = netlink_open(&n);
+
+	return r < 0 ? log_errno(r, "cannot reach nf_tables") : send_by(b, &n);
+}
+
+/* Writers that commit as fast as they can are still slower than reading what they did. */
+#define COMMIT_TRIES 50
+/* Of which the kernel tells more than the receive buffer of a watch holds. */
+#define COMMIT_LARGE (1U << 20)
+
+/* The newest generation, if the plan's tables are in it as they were captured. */
+static int follow_generation(struct nft_batch *b, const struct plan *plan)
+{
+	struct watch *w = plan->watch;
+	int r = nft_watch_read(w);
+	struct nlattr *id;
+
+	if (r < 0)
+		return log_errno(r, "cannot tell what other programs do to nf_tables");
+	for (size_t i = 0; i < plan->nsteps; i++) {
+		const struct step *s = &plan->steps[i];
+		const struct table *t = s->new ? s->new : s->old;
+
+		if (nft_newer(nft_watch_changed(w, t->family, t->name, false),
+			      plan->live->generation))
+			return -ERESTART;
+	}
+	/* NFNL_BATCH_GENID is the one attribute of BATCH_BEGIN */
+	id = mnl_nlmsg_get_payload_offset(message_at(b, 0), sizeof(struct nfgenmsg));
+	*(uint32_t *)mnl_attr_get_payload(id) = htonl(w->generation);
+	return 0;
+}
+
+/* A small batch may do away with much, and each rule of that is told. */
+static bool is_large(const struct nft_batch *b, const struct plan *plan)
+{
+	size_t sum = b->out.len;
+
+	for (size_t i = 0; i < plan->nsteps; i++) {
+		const struct step *s = &plan->steps[i];
+		size_t old = s->old ? s->old->size : 0, new = s->new ? s->new->size : 0;
+
+		sum += old > new ? old - new : 0;
+	}
+	return sum > COMMIT_LARGE;
+}
+
+static int send_unheard(struct nft_batch *b, struct watch *w)
+{
+	int r = nft_watch_pause(w), resumed;
+
+	if (r < 0)
+		return log_errno(r, "cannot leave the events of nf_tables");
+	r = send_by(b, &w->ask);
+	resumed = nft_watch_resume(w, !r);
+	return r ? r : resumed;
+}
+
+int nft_batch_commit(struct nft_batch *b, const struct plan *plan)
+{
+	int r = -ERESTART;
+
+	if (!plan->watch)
+		return nft_batch_send(b);
+	for (unsigned i = 0; i < COMMIT_TRIES && r == -ERESTART; i++) {
+		r = b->generation ? follow_generation(b, plan) : 0;
+		if (r)
+			return r;
+		r = is_large(b, plan) ? send_unheard(b, plan->watch)
+				      : send_by(b, &plan->watch->ask);
+	}
+	return r;
 }

@@ -35,6 +35,12 @@ void nft_batch_end(struct nft_batch *b);
  * logged with the object's name; nothing is committed then.
  */
 must_check int nft_batch_send(struct nft_batch *b);
+/*
+ * The same for a batch of a plan, by way of its watch. With a generation -ERESTART means then that
+ * another program changed a table that the plan's steps name, or did not stop to commit: what it
+ * does elsewhere is followed, the batch goes with the newest generation.
+ */
+must_check int nft_batch_commit(struct nft_batch *b, const struct plan *plan);
 
 /* Starts a message; its place in b->out, for nft_message_end. */
 size_t nft_message_begin(struct nft_batch *b, uint8_t type, uint8_t family, uint16_t flags);

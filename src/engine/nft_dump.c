@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "engine/nft.h"
+#include "engine/nft_hold.h"
+#include "engine/nft_watch.h"
 #include "log.h"
 
 #include <errno.h>
 #include <libnftnl/common.h>
 #include <string.h>
 
-#define HOLD_TABLE "fwsnap_hold"
+/*
+ * A capture goes round until its tables agree on a generation. A round reads the shape of all
+ * tables (what they hold but rules and elements), then the content of those that no earlier round
+ * read, or that somebody changed since. With each table is kept from when on, and until when,
+ * it was what was read: once a generation lies within all of these, the capture is the ruleset of
+ * that one. A writer that never stops costs its own table another look, and no other one.
+ */
+
+/* Looks at the shape of all, or at a table that is small, before all is read anew. */
+#define ROUNDS 50
 
 /* One table while it is dumped: its parts come by kind, over all tables. */
 struct dumped {
@@ -14,105 +24,87 @@ struct dumped {
 	char *name;
 	struct buf table, chains, objects, flowtables, sets;
 	struct nft_digest digest;
-	struct table *result;
+	struct ruleset content; /* the table, alone */
+	bool *written; /* by place in rs->sets: a rule of it adds to the set */
+	bool done;     /* content is that of the table from .. at */
+	bool handed;   /* to the sink */
+	uint32_t from; /* somebody's last change that is in it, or 0 */
+	uint32_t at;   /* it was still like this then */
 };
 
 struct dump {
-	struct netlink netlink;
+	struct watch *watch;
 	struct ruleset *rs;
 	const struct capture *capture;
 	struct dumped *tables;
 	size_t ntables;
+	struct dumped *before; /* of the last round */
+	size_t nbefore;
 	struct dumped *last; /* of the last message: they come table by table */
 	size_t part;         /* offset of the buffer in struct dumped that is being filled */
-	uint32_t generation;
+	size_t waiting;      /* bytes of tables that are done and not handed over */
+	uint32_t shaped;     /* generation before the shape was read */
+	bool interrupted;    /* while it was */
 };
-
-void nft_store(struct buf *records, const struct nlmsghdr *nlh)
-{
-	static const uint32_t never[NFT_MSG_MAX] = {
-		[NFT_MSG_NEWTABLE] = 1U << NFTA_TABLE_HANDLE | 1U << NFTA_TABLE_USE |
-				     1U << NFTA_TABLE_PAD | 1U << NFTA_TABLE_OWNER,
-		[NFT_MSG_NEWCHAIN] = 1U << NFTA_CHAIN_HANDLE | 1U << NFTA_CHAIN_USE |
-				     1U << NFTA_CHAIN_PAD,
-		[NFT_MSG_NEWRULE] = 1U << NFTA_RULE_HANDLE | 1U << NFTA_RULE_POSITION |
-				    1U << NFTA_RULE_PAD,
-		[NFT_MSG_NEWSET] = 1U << NFTA_SET_HANDLE | 1U << NFTA_SET_PAD | 1U << NFTA_SET_ID |
-				   1U << NFT_SET_ATTR_TYPE | 1U << NFT_SET_ATTR_COUNT,
-		[NFT_MSG_NEWOBJ] = 1U << NFTA_OBJ_HANDLE | 1U << NFTA_OBJ_USE | 1U << NFTA_OBJ_PAD,
-		[NFT_MSG_NEWFLOWTABLE] = 1U << NFTA_FLOWTABLE_HANDLE | 1U << NFTA_FLOWTABLE_USE |
-					 1U << NFTA_FLOWTABLE_PAD,
-	};
-	size_t start = records->len, len;
-	const struct nlattr *first = netlink_first(nlh, &len), *a;
-	struct nlmsghdr *kept;
-
-	buf_add(records, nlh, MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct nfgenmsg)));
-	netlink_each(a, first, len) {
-		unsigned type = netlink_type(a);
-
-		if (type < 32 && never[nft_type(nlh)] & 1U << type)
-			continue;
-		buf_add(records, a, a->nla_len);
-		buf_add_zero(records, MNL_ALIGN(a->nla_len) - a->nla_len);
-	}
-	kept = (struct nlmsghdr *)(void *)(records->data + start);
-	kept->nlmsg_len = (uint32_t)(records->len - start);
-	kept->nlmsg_flags = 0;
-	kept->nlmsg_seq = 0;
-	kept->nlmsg_pid = 0;
-}
-
-bool nft_records_ok(const struct buf *records)
-{
-	size_t at = 0, least = MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct nfgenmsg));
-
-	while (at < records->len) {
-		const struct nlmsghdr *nlh = (const void *)(records->data + at);
-
-		if (records->len - at < least || nlh->nlmsg_len < least ||
-		    nlh->nlmsg_len > records->len - at || nlh->nlmsg_len % NLMSG_ALIGNTO ||
-		    nlh->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES)
-			return false;
-		switch (nft_type(nlh)) {
-		case NFT_MSG_NEWTABLE:
-		case NFT_MSG_NEWCHAIN:
-		case NFT_MSG_NEWRULE:
-		case NFT_MSG_NEWSET:
-		case NFT_MSG_NEWSETELEM:
-		case NFT_MSG_NEWOBJ:
-		case NFT_MSG_NEWFLOWTABLE:
-			break;
-		default:
-			return false;
-		}
-		at += nlh->nlmsg_len;
-	}
-	return true;
-}
 
 static struct nlmsghdr *request(void *buf, uint8_t message, uint8_t family, uint16_t flags)
 {
 	return netlink_header(buf, NFNL_SUBSYS_NFTABLES, message, family, flags);
 }
 
-static int on_generation(const struct nlmsghdr *nlh, void *arg)
+static int ask(struct dump *d, struct nlmsghdr *request, netlink_callback *fn, void *arg)
 {
-	const struct nlattr *tb[NFTA_GEN_MAX + 1];
-	size_t len;
-	const struct nlattr *first = netlink_first(nlh, &len);
-
-	netlink_attributes(first, len, tb, NFTA_GEN_MAX);
-	*(uint32_t *)arg = netlink_u32(tb[NFTA_GEN_ID]);
-	return 0;
+	return netlink_run(&d->watch->ask, request, fn, arg);
 }
 
-static int get_generation(struct dump *d, uint32_t *id)
+/* The last generation in which somebody else changed the table, or more of it than its content. */
+static uint32_t changed(const struct dump *d, const struct dumped *t)
 {
-	char buf[256];
+	return nft_watch_changed(d->watch, t->family, t->name, false);
+}
 
-	*id = 0;
-	return netlink_run(&d->netlink, request(buf, NFT_MSG_GETGEN, AF_UNSPEC, 0), on_generation, id);
+static uint32_t reshaped(const struct dump *d, const struct dumped *t)
+{
+	return nft_watch_changed(d->watch, t->family, t->name, true);
+}
+
+static struct table *result(const struct dumped *t)
+{
+	return t->content.tables;
+}
+
+static void forget_content(struct dumped *t)
+{
+	ruleset_release(&t->content);
+	nft_index_release(&t->digest.index);
+	t->digest = (struct nft_digest){0};
+	free(t->written);
+	t->written = NULL;
+	t->done = t->handed = false;
+}
+
+static void forget_parts(struct dumped *t)
+{
+	struct buf *parts[] = {&t->table, &t->chains, &t->objects, &t->flowtables, &t->sets};
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		buf_release(parts[i]);
+}
+
+static void dumped_release(struct dumped *t)
+{
+	forget_content(t);
+	forget_parts(t);
+	free(t->name);
+	*t = (struct dumped){0};
+}
+
+static struct dumped *find_dumped(struct dumped *tables, size_t n, uint8_t family, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (tables[i].name && tables[i].family == family && !strcmp(tables[i].name, name))
+			return &tables[i];
+	return NULL;
 }
 
 static int on_table(const struct nlmsghdr *nlh, void *arg)
@@ -123,11 +115,11 @@ static int on_table(const struct nlmsghdr *nlh, void *arg)
 	size_t len;
 	const struct nlattr *first = netlink_first(nlh, &len);
 	const char *name;
-	struct dumped *t;
+	struct dumped *t, *before;
 
 	netlink_attributes(first, len, tb, NFTA_TABLE_MAX);
 	name = netlink_str(tb[NFTA_TABLE_NAME]);
-	if (nfg->nfgen_family == NFPROTO_INET && !strcmp(name, HOLD_TABLE))
+	if (nft_is_hold(nfg->nfgen_family, name))
 		return 0;
 	if (tb[NFTA_TABLE_OWNER] || netlink_u32(tb[NFTA_TABLE_FLAGS]) & NFT_TABLE_F_OWNER) {
 		cleanup_free char *s = str_printf("%s %s", family_name(nfg->nfgen_family), name);
@@ -136,6 +128,13 @@ static int on_table(const struct nlmsghdr *nlh, void *arg)
 		return 0;
 	}
 	t = array_grow(&d->tables, &d->ntables, sizeof(*t));
+	before = find_dumped(d->before, d->nbefore, nfg->nfgen_family, name);
+	if (before && before->done && !nft_newer(changed(d, before), before->at)) {
+		*t = *before;
+		t->at = d->shaped;
+		*before = (struct dumped){0};
+		return 0;
+	}
 	t->family = nfg->nfgen_family;
 	t->name = str_dup(name);
 	nft_store(&t->table, nlh);
@@ -154,28 +153,50 @@ static int on_part(const struct nlmsghdr *nlh, void *arg)
 
 	netlink_attributes(first, len, tb, 1);
 	name = netlink_str(tb[1]);
-	if (!d->last || d->last->family != nfg->nfgen_family || strcmp(d->last->name, name)) {
-		d->last = NULL;
-		for (size_t i = 0; i < d->ntables; i++)
-			if (d->tables[i].family == nfg->nfgen_family &&
-			    !strcmp(d->tables[i].name, name))
-				d->last = &d->tables[i];
-	}
-	if (d->last)
+	if (!d->last || d->last->family != nfg->nfgen_family || strcmp(d->last->name, name))
+		d->last = find_dumped(d->tables, d->ntables, nfg->nfgen_family, name);
+	if (d->last && !d->last->done)
 		nft_store((struct buf *)(void *)((char *)d->last + d->part), nlh);
 	return 0;
 }
 
-static int dump_parts(struct dump *d, uint8_t message, size_t part)
+/* What comes in between may make a dump of all tables miss what did not change (read_shape). */
+static int dump_all(struct dump *d, uint8_t message, netlink_callback *fn)
 {
 	char buf[256];
+	int r = ask(d, request(buf, message, AF_UNSPEC, NLM_F_DUMP), fn, d);
+
+	d->interrupted |= r == -EINTR;
+	return r == -EINTR ? 0 : r;
+}
+
+static int dump_parts(struct dump *d, uint8_t message, size_t part)
+{
 	int r;
 
 	d->last = NULL;
 	d->part = part;
-	r = netlink_run(&d->netlink, request(buf, message, AF_UNSPEC, NLM_F_DUMP), on_part, d);
+	r = dump_all(d, message, on_part);
 	/* an old kernel, or one built without (flowtables) */
 	return r == -EOPNOTSUPP ? 0 : r;
+}
+
+static int dump_shape(struct dump *d)
+{
+	static const struct {
+		uint8_t message;
+		size_t part;
+	} parts[] = {
+		{NFT_MSG_GETCHAIN, offsetof(struct dumped, chains)},
+		{NFT_MSG_GETOBJ, offsetof(struct dumped, objects)},
+		{NFT_MSG_GETFLOWTABLE, offsetof(struct dumped, flowtables)},
+		{NFT_MSG_GETSET, offsetof(struct dumped, sets)},
+	};
+	int r = dump_all(d, NFT_MSG_GETTABLE, on_table);
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts) && !r; i++)
+		r = dump_parts(d, parts[i].message, parts[i].part);
+	return r;
 }
 
 /* Elements and rules go straight into the table's records. */
@@ -185,29 +206,62 @@ struct into {
 	struct buf *aside; /* rules of a bound chain wait here; NULL: records */
 };
 
+/* To the sink, in order. What may have to be read again waits, until too much does. */
+static int hand_over(struct dump *d, const struct dumped *end)
+{
+	int r = 0;
+
+	for (struct dumped *t = d->tables; t < end && !r; t++) {
+		if (!t->handed)
+			r = capture_flush(d->capture, result(t), true);
+		t->handed = true;
+	}
+	d->waiting = 0;
+	return r;
+}
+
+static int pass_on(struct dump *d, struct dumped *t)
+{
+	int r = 0;
+
+	if (result(t)->records.len < CAPTURE_PIECE)
+		return 0;
+	if (d->waiting)
+		r = hand_over(d, t);
+	return r ? r : capture_flush(d->capture, result(t), false);
+}
+
 static int feed(struct dump *d, struct dumped *t, const struct buf *part)
 {
 	nft_each(nlh, part) {
 		nft_digest_feed(&t->digest, nlh);
-		buf_add(&t->result->records, nlh, nlh->nlmsg_len);
+		buf_add(&result(t)->records, nlh, nlh->nlmsg_len);
 	}
-	return capture_flush(d->capture, t->result, false);
+	return pass_on(d, t);
 }
 
 static int on_record(const struct nlmsghdr *nlh, void *arg)
 {
 	struct into *into = arg;
-	struct table *result = into->table->result;
-	size_t at = result->records.len;
+	struct table *t = result(into->table);
+	size_t at = t->records.len;
 
 	if (into->aside) {
 		nft_store(into->aside, nlh);
 		return 0;
 	}
-	nft_store(&result->records, nlh);
+	nft_store(&t->records, nlh);
 	nft_digest_feed(&into->table->digest,
-			(const struct nlmsghdr *)(void *)(result->records.data + at));
-	return capture_flush(into->dump->capture, result, false);
+			(const struct nlmsghdr *)(void *)(t->records.data + at));
+	return pass_on(into->dump, into->table);
+}
+
+/* What interrupts the dump of one table matters if it was this one: the watch tells. */
+static int dump_one(struct dump *d, struct nlmsghdr *nlh, struct into *into)
+{
+	int r = ask(d, nlh, on_record, into);
+
+	return r == -EINTR ? 0 : r;
 }
 
 static int dump_elements(struct dump *d, struct dumped *t, const struct nft_set *set)
@@ -218,7 +272,7 @@ static int dump_elements(struct dump *d, struct dumped *t, const struct nft_set 
 
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, t->name);
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set->name);
-	return netlink_run(&d->netlink, nlh, on_record, &into);
+	return dump_one(d, nlh, &into);
 }
 
 static int dump_rules(struct dump *d, struct dumped *t, const struct nft_chain *chain,
@@ -230,7 +284,7 @@ static int dump_rules(struct dump *d, struct dumped *t, const struct nft_chain *
 
 	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, t->name);
 	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, chain->name);
-	return netlink_run(&d->netlink, nlh, on_record, &into);
+	return dump_one(d, nlh, &into);
 }
 
 /* Bound chains: rules of the innermost first, so that a rule's target is complete before it. */
@@ -275,20 +329,21 @@ static int dump_bound_rules(struct dump *d, struct dumped *t)
 	return r ? r : feed(d, t, &out);
 }
 
-static int dump_table(struct dump *d, struct dumped *t)
+/* Small enough to be kept, for the content to be read again without the shape of all tables. */
+#define PARTS_KEPT (64U << 10)
+
+static int dump_content(struct dump *d, struct dumped *t)
 {
-	struct buf *parts[] = {&t->table, &t->chains, &t->objects, &t->flowtables, &t->sets};
+	const struct buf *parts[] = {&t->table, &t->chains, &t->objects, &t->flowtables, &t->sets};
 	const struct nft_index *x = &t->digest.index;
 	int r = 0;
 
-	t->result = ruleset_add(d->rs, ENGINE_NFT, t->family, t->name);
-	t->digest.rs = d->rs;
-	t->digest.t = t->result;
-	t->digest.note = true;
-	for (size_t i = 0; i < ARRAY_SIZE(parts) && !r; i++) {
+	ruleset_add(&t->content, ENGINE_NFT, t->family, t->name);
+	t->digest = (struct nft_digest){.rs = d->rs, .t = result(t), .note = true};
+	for (size_t i = 0; i < ARRAY_SIZE(parts) && !r; i++)
 		r = feed(d, t, parts[i]);
-		buf_release(parts[i]);
-	}
+	if (result(t)->records.len > PARTS_KEPT || result(t)->size > PARTS_KEPT)
+		forget_parts(t);
 	for (size_t i = 0; i < x->nsets && !r; i++)
 		r = dump_elements(d, t, x->sets[i]);
 	if (!r)
@@ -297,7 +352,55 @@ static int dump_table(struct dump *d, struct dumped *t)
 		if (!(x->chains[i]->flags & NFT_CHAIN_BINDING))
 			r = dump_rules(d, t, x->chains[i], NULL);
 	nft_digest_end(&t->digest);
-	return r ? r : capture_flush(d->capture, t->result, true);
+	return r;
+}
+
+/* Which sets this table writes to, apart: what is read of it may be forgotten again. */
+static void take_written(struct dump *d, struct dumped *t)
+{
+	t->written = mem_zalloc(d->rs->nsets + 1);
+	for (size_t i = 0; i < d->rs->nsets; i++) {
+		t->written[i] = d->rs->sets[i].written;
+		d->rs->sets[i].written = false;
+	}
+}
+
+/* A table that is large is not read twice in vain, and what a sink keeps cannot be taken back. */
+static bool is_final(const struct dumped *t)
+{
+	return result(t)->size >= CAPTURE_PIECE;
+}
+
+/* 0; 1: the shape has to be read again first; -EAGAIN: all has to. */
+static int read_content(struct dump *d, struct dumped *t)
+{
+	for (unsigned i = 0; i < ROUNDS && t->table.len; i++) {
+		uint32_t before = d->watch->generation;
+		int r, read;
+
+		if (nft_newer(reshaped(d, t), d->shaped))
+			return 1;
+		t->from = changed(d, t);
+		r = dump_content(d, t);
+		take_written(d, t);
+		/* a chain or set that went away is a change of the table */
+		if (r && r != -ENOENT)
+			return r;
+		read = nft_watch_read(d->watch);
+		if (read)
+			return read;
+		if (!r && !nft_newer(changed(d, t), before)) {
+			forget_parts(t);
+			t->at = d->watch->generation;
+			t->done = true;
+			d->waiting += result(t)->records.len;
+			return d->waiting < CAPTURE_PIECE ? 0 : hand_over(d, t + 1);
+		}
+		if (is_final(t))
+			return -EAGAIN;
+		forget_content(t);
+	}
+	return 1;
 }
 
 static int dump_order(struct dump *d)
@@ -315,73 +418,140 @@ static int dump_order(struct dump *d)
 					(struct nft_base){d->tables[i].family, d->tables[i].name,
 							  c->name, c->hook, c->priority, &c->devices};
 		}
-	r = nft_order_capture(&d->netlink, bases, n, &d->rs->order);
+	buf_release(&d->rs->order);
+	r = nft_order_capture(&d->watch->ask, bases, n, &d->rs->order);
 	free(bases);
 	return r;
 }
 
-static int dump_all(struct dump *d)
+/* Keeps what earlier rounds read and nobody changed since. */
+static int read_shape(struct dump *d)
 {
-	char buf[256];
-	int r = netlink_run(&d->netlink, request(buf, NFT_MSG_GETTABLE, AF_UNSPEC, NLM_F_DUMP),
-			    on_table, d);
+	bool keeps = d->capture->sink && d->capture->sink != capture_discard;
+	int r = nft_watch_read(d->watch);
 
+	d->before = d->tables;
+	d->nbefore = d->ntables;
+	d->tables = NULL;
+	d->ntables = 0;
+	d->shaped = d->watch->generation;
+	d->interrupted = false;
+	strlist_release(&d->rs->owned);
 	if (!r)
-		r = dump_parts(d, NFT_MSG_GETCHAIN, offsetof(struct dumped, chains));
+		r = dump_shape(d);
+	for (size_t i = 0; i < d->nbefore; i++) {
+		/* it was handed over, and is no longer what it was */
+		if (!r && d->before[i].handed && keeps)
+			r = -EAGAIN;
+		dumped_release(&d->before[i]);
+	}
+	free(d->before);
+	d->before = NULL;
 	if (!r)
-		r = dump_parts(d, NFT_MSG_GETOBJ, offsetof(struct dumped, objects));
-	if (!r)
-		r = dump_parts(d, NFT_MSG_GETFLOWTABLE, offsetof(struct dumped, flowtables));
-	if (!r)
-		r = dump_parts(d, NFT_MSG_GETSET, offsetof(struct dumped, sets));
+		r = nft_watch_read(d->watch);
+	/* an interrupted dump goes on by counting: wrongly, if what it has counted came or went */
+	return r ? r : d->interrupted && nft_newer(d->watch->moved, d->shaped);
+}
+
+/* Whether a table that came to be after the shape was read is none of the ruleset's. */
+static bool is_left_out(const struct dump *d, const struct nft_seen *s)
+{
+	const char *family = family_name(s->family);
+	cleanup_free char *name = str_printf("%s %s", family ? family : "", s->name);
+
+	return nft_is_hold(s->family, s->name) || strlist_has(&d->rs->owned, name) ||
+	       find_dumped(d->tables, d->ntables, s->family, s->name);
+}
+
+/* Whether there is a generation of which all that was read is. */
+static bool agree_on_generation(struct dump *d)
+{
+	const struct watch *w = d->watch;
+	uint32_t first = d->shaped, last = w->generation;
+
+	for (size_t i = 0; i < d->ntables; i++) {
+		const struct dumped *t = &d->tables[i];
+
+		if (nft_newer(t->from, first))
+			first = t->from;
+		if (nft_newer(changed(d, t), t->at) && nft_newer(last, t->at))
+			last = t->at;
+		/* the order is of now */
+		if (d->rs->order.len && nft_newer(reshaped(d, t), d->shaped))
+			return false;
+	}
+	for (size_t i = 0; i < w->nseen; i++)
+		if (nft_newer(w->seen[i].shaped, d->shaped) && !is_left_out(d, &w->seen[i]))
+			last = d->shaped;
+	if (nft_newer(w->lost, d->shaped))
+		last = d->shaped;
+	d->rs->generation = last;
+	return !nft_newer(first, last);
+}
+
+static int read_round(struct dump *d)
+{
+	int r = read_shape(d);
+
 	for (size_t i = 0; i < d->ntables && !r; i++)
-		r = dump_table(d, &d->tables[i]);
-	return r ? r : dump_order(d);
+		if (!d->tables[i].done)
+			r = read_content(d, &d->tables[i]);
+	if (!r)
+		r = dump_order(d);
+	if (!r)
+		r = nft_watch_read(d->watch);
+	return r ? r : !agree_on_generation(d);
+}
+
+static void keep_tables(struct dump *d)
+{
+	struct ruleset *rs = d->rs;
+
+	for (size_t i = 0; i < d->ntables; i++) {
+		struct dumped *t = &d->tables[i];
+
+		for (size_t j = 0; j < rs->nsets; j++)
+			rs->sets[j].written |= t->written[j];
+		*(struct table *)array_grow(&rs->tables, &rs->ntables, sizeof(*rs->tables)) =
+			*result(t);
+		t->content.ntables = 0;
+	}
 }
 
 static void dump_release(struct dump *d)
 {
-	for (size_t i = 0; i < d->ntables; i++) {
-		struct dumped *t = &d->tables[i];
-
-		free(t->name);
-		buf_release(&t->table);
-		buf_release(&t->chains);
-		buf_release(&t->objects);
-		buf_release(&t->flowtables);
-		buf_release(&t->sets);
-		nft_index_release(&t->digest.index);
-	}
+	for (size_t i = 0; i < d->ntables; i++)
+		dumped_release(&d->tables[i]);
 	free(d->tables);
-	netlink_close(&d->netlink);
+}
+
+static int capture_watched(struct ruleset *rs, const struct capture *c, struct watch *w)
+{
+	struct dump d = {.rs = rs, .capture = c, .watch = w};
+	int r = 1;
+
+	for (unsigned i = 0; i < ROUNDS && r > 0; i++)
+		r = read_round(&d);
+	if (!r)
+		r = hand_over(&d, d.tables + d.ntables);
+	if (!r)
+		keep_tables(&d);
+	dump_release(&d);
+	return r > 0 ? -EAGAIN : r;
 }
 
 int nft_capture(struct ruleset *rs, const struct capture *c)
 {
-	struct dump d = {.rs = rs, .capture = c};
-	uint32_t after = 0;
-	int r;
+	struct watch own;
+	int r = c->watch ? 0 : nft_watch_init(&own);
 
-	if (!netlink_kernel_has("nf_tables"))
+	if (r == -EOPNOTSUPP)
 		return 0;
-	r = netlink_open(&d.netlink);
 	if (!r)
-		r = get_generation(&d, &d.generation);
-	/* a kernel without nf_tables */
-	if (r == -EINVAL || r == -EOPNOTSUPP || r == -EPROTONOSUPPORT) {
-		dump_release(&d);
-		return 0;
-	}
-	if (!r)
-		r = dump_all(&d);
-	if (!r)
-		r = get_generation(&d, &after);
-	dump_release(&d);
-	/* a table or chain that went away in between is a change like any other */
-	if (r == -EINTR || r == -ENOENT || (!r && after != d.generation))
-		return -EAGAIN;
-	if (r)
+		r = capture_watched(rs, c, c->watch ? c->watch : &own);
+	if (!c->watch)
+		nft_watch_release(&own);
+	if (r && r != -EAGAIN)
 		return log_errno(r, "cannot read the nf_tables ruleset");
-	rs->generation = after;
-	return 0;
+	return r;
 }

@@ -138,6 +138,52 @@ struct nft_chain *nft_index_chain(struct nft_index *x, const struct nlmsghdr *nl
 	return c;
 }
 
+static void add_message(struct nft_messages *list, const struct nlmsghdr *nlh)
+{
+	*(const struct nlmsghdr **)array_grow(&list->m, &list->n, sizeof(nlh)) = nlh;
+}
+
+/* Attribute 2 is the set's, the chain's name in messages of elements and rules. */
+static const char *owner_name(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *tb[3];
+	size_t len;
+	const struct nlattr *first = netlink_first(nlh, &len);
+
+	netlink_attributes(first, len, tb, 2);
+	return netlink_str(tb[2]);
+}
+
+void nft_index_records(struct nft_index *x, const struct buf *records)
+{
+	struct nft_chain *chain = NULL;
+	struct nft_set *set;
+
+	nft_each(nlh, records) {
+		switch (nft_type(nlh)) {
+		case NFT_MSG_NEWCHAIN:
+			nft_index_chain(x, nlh)->record = nlh;
+			break;
+		case NFT_MSG_NEWSET:
+			nft_index_set(x, nlh)->record = nlh;
+			break;
+		case NFT_MSG_NEWSETELEM:
+			set = nft_find_set(x, owner_name(nlh));
+			if (set)
+				add_message(&set->elements, nlh);
+			break;
+		case NFT_MSG_NEWRULE:
+			if (!chain || strcmp(chain->name, owner_name(nlh)))
+				chain = nft_find_chain(x, owner_name(nlh));
+			if (chain)
+				add_message(&chain->messages, nlh);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
 static void forget(void *item)
 {
 	(void)item; /* the arrays own the items */
@@ -149,11 +195,15 @@ void nft_index_release(struct nft_index *x)
 	tdestroy(x->chain_tree, forget);
 	for (size_t i = 0; i < x->nsets; i++) {
 		free((char *)x->sets[i]->name);
+		free(x->sets[i]->elements.m);
+		free(x->sets[i]->moved);
 		free(x->sets[i]);
 	}
 	for (size_t i = 0; i < x->nchains; i++) {
 		free((char *)x->chains[i]->name);
 		strlist_release(&x->chains[i]->devices);
+		free(x->chains[i]->messages.m);
+		free(x->chains[i]->moved);
 		free(x->chains[i]);
 	}
 	free(x->sets);

@@ -131,7 +131,7 @@ static void index_table(struct load *d, struct loading *l)
 static int put_one(struct load *d, const struct loading *l, const struct nlmsghdr *nlh)
 {
 	struct nft_copy c = {
-		.rs = l->names, .index = &l->index, .load = true, .out = &d->batch.out};
+		.rs = l->names, .index = &l->index, .purpose = NFT_LOAD, .out = &d->batch.out};
 	size_t at = d->batch.out.len;
 	int r = 0;
 
@@ -326,7 +326,7 @@ static int build(struct load *d)
 }
 
 /* The second batch: the policies are in force, the stoppers go. */
-static int remove_stoppers(const struct nft_batch *first)
+static int remove_stoppers(const struct nft_batch *first, const struct plan *plan)
 {
 	struct nft_batch b = {0};
 	int r;
@@ -345,7 +345,7 @@ static int remove_stoppers(const struct nft_batch *first)
 		nft_message_end(&b, at);
 	}
 	nft_batch_end(&b);
-	r = nft_batch_send(&b);
+	r = nft_batch_commit(&b, plan);
 	nft_batch_release(&b);
 	return r;
 }
@@ -361,13 +361,13 @@ int nft_change(struct plan *plan)
 		d.batch.generation = &plan->live->generation;
 	r = build(&d);
 	if (!r) {
-		r = nft_batch_send(&d.batch);
+		r = nft_batch_commit(&d.batch, plan);
 		plan->touched = !r || r == -ENOBUFS;
 	}
 	if (plan->touched)
 		log_set_state(STATE_UNDOING);
 	if (!r)
-		r = remove_stoppers(&d.batch);
+		r = remove_stoppers(&d.batch, plan);
 	nft_batch_release(&d.batch);
 	return r;
 }

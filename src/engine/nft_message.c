@@ -30,8 +30,9 @@ enum special {
 	VERDICT_CHAIN, /* compare: a bound chain counts by content; load: by id */
 	CHAIN_NAME,    /* load: a bound chain gets an id instead */
 	RULE_CHAIN,    /* load: a bound chain by id */
-	SET_SIZE,
 	XT_INFO,       /* ipset indexes of `set` and `SET` */
+	MOVE_LAST = XT_INFO, /* what comes behind is moved as it is */
+	SET_SIZE,
 	INVERT_ONLY,   /* flags of which only bit 0 is the user's */
 	UNLESS_ZERO,
 	ZERO_AT_END,   /* load: dropped when 0 on the end of an interval */
@@ -60,7 +61,7 @@ static const struct row {
 		  [NFTA_RULE_CHAIN] = {CMP_DROP, 0, RULE_CHAIN},
 		  [NFTA_RULE_EXPRESSIONS] = {0, EXPRESSIONS, 0}},
 	[SET] = {[NFTA_SET_TABLE] = {CMP_DROP, 0, 0},
-		 [NFTA_SET_NAME] = {CMP_DROP, 0, 0},
+		 [NFTA_SET_NAME] = {CMP_DROP, 0, SET_NAME},
 		 [NFTA_SET_DESC] = {0, SET_DESCRIPTION, 0},
 		 [NFTA_SET_EXPR] = {0, EXPRESSION, 0},
 		 [NFTA_SET_EXPRESSIONS] = {0, EXPRESSIONS, 0}},
@@ -168,9 +169,27 @@ void nft_put_attribute(struct buf *out, uint16_t type, const void *data, size_t 
 		memcpy((char *)a + MNL_ATTR_HDRLEN, data, n);
 }
 
+size_t nft_nest_open(struct buf *out, uint16_t type)
+{
+	size_t at = out->len;
+
+	nft_put_attribute(out, type, NULL, 0);
+	return at;
+}
+
+void nft_nest_close(struct buf *out, size_t at)
+{
+	((struct nlattr *)(void *)(out->data + at))->nla_len = (uint16_t)(out->len - at);
+}
+
 static void put_same(struct buf *out, const struct nlattr *a)
 {
 	nft_put_attribute(out, a->nla_type, netlink_payload(a), netlink_length(a));
+}
+
+static void put_string(struct buf *out, uint16_t type, const char *s)
+{
+	nft_put_attribute(out, type, s, strlen(s) + 1);
 }
 
 static void put_u32(struct buf *out, uint16_t type, uint32_t value)
@@ -180,7 +199,7 @@ static void put_u32(struct buf *out, uint16_t type, uint32_t value)
 	nft_put_attribute(out, type, &v, sizeof(v));
 }
 
-/* The index at `at` in c->out: compare: by name; load: the index that the name has now. */
+/* The index at `at` in c->out: compare: by name; load: the index that the name has now; move: there. */
 static void translate_link(struct nft_copy *c, size_t at, bool big_endian, bool end)
 {
 	uint32_t index;
@@ -192,8 +211,17 @@ static void translate_link(struct nft_copy *c, size_t at, bool big_endian, bool 
 		return;
 	if (c->note)
 		ruleset_note_link(c->rs, index);
+	if (c->purpose == NFT_MOVE) {
+		uint32_t there = ruleset_move_link(c->into, c->rs, index);
+
+		if (!there)
+			fail(c, -EXDEV, "interface number %u stands for two", index);
+		index = big_endian ? htonl(there + end) : there + end;
+		memcpy(c->out->data + at, &index, sizeof(index));
+		return;
+	}
 	l = ruleset_link(c->rs, index);
-	if (!c->load) {
+	if (c->purpose == NFT_COMPARE) {
 		if (l && *l->name) {
 			memset(c->out->data + at, 0, sizeof(index));
 			buf_add(c->out, l->name, sizeof(l->name));
@@ -221,7 +249,14 @@ static void translate_set(struct nft_copy *c, size_t offset, bool written)
 	if (index == SET_REF_NONE)
 		return;
 	s = ruleset_set(c->rs, index);
-	if (!c->load) {
+	if (c->purpose == NFT_MOVE) {
+		index = ruleset_move_set(c->into, c->rs, index);
+		if (index == SET_REF_NONE)
+			fail(c, -EXDEV, "an ipset's number stands for two");
+		memcpy(c->out->data + offset, &index, sizeof(index));
+		return;
+	}
+	if (c->purpose == NFT_COMPARE) {
 		if (!s)
 			return;
 		s->written |= written;
@@ -248,7 +283,7 @@ static void copy_xt_info(struct nft_copy *c, const struct nlattr *expression,
 	size_t at = c->out->len + MNL_ATTR_HDRLEN;
 
 	put_same(c->out, info);
-	if (!c->load)
+	if (c->purpose == NFT_COMPARE)
 		xtmatch_canonical(c->family, name, (uint8_t)revision, c->out->data + at,
 				  netlink_length(info));
 	if (!target && strcmp(name, "set"))
@@ -263,17 +298,19 @@ static void copy_xt_info(struct nft_copy *c, const struct nlattr *expression,
 
 static void copy_name(struct nft_copy *c, const struct nlattr *a, bool updated)
 {
-	struct nft_set *s = c->load ? NULL : nft_find_set(c->index, netlink_str(a));
+	struct nft_set *s = c->purpose == NFT_LOAD ? NULL : nft_find_set(c->index, netlink_str(a));
 
 	if (s)
 		s->updated |= updated;
-	if (s && s->flags & NFT_SET_ANONYMOUS) {
+	if (!s || !(s->flags & NFT_SET_ANONYMOUS)) {
+		put_same(c->out, a);
+	} else if (c->purpose == NFT_MOVE) {
+		put_string(c->out, a->nla_type, c->rename(c->rename_arg, s->name, false));
+	} else {
 		struct digest sum = s->attributes;
 
 		digest_add(&sum, s->fixed);
 		nft_put_attribute(c->out, a->nla_type, &sum, sizeof(sum));
-	} else {
-		put_same(c->out, a);
 	}
 }
 
@@ -290,8 +327,10 @@ static void copy_chain_name(struct nft_copy *c, const struct nlattr *a, uint16_t
 
 	if (!bound)
 		put_same(c->out, a);
-	else if (c->load)
+	else if (c->purpose == NFT_LOAD)
 		put_u32(c->out, id_type, bound->id);
+	else if (c->purpose == NFT_MOVE)
+		put_string(c->out, a->nla_type, c->rename(c->rename_arg, bound->name, true));
 	else
 		nft_put_attribute(c->out, a->nla_type, &bound->digest, sizeof(bound->digest));
 }
@@ -347,8 +386,7 @@ static enum context object_context(const struct nlattr *first, size_t len)
 static void copy_nest(struct nft_copy *c, enum context context, const struct nlattr *a,
 		      uint16_t raw_type)
 {
-	size_t start = c->out->len;
-	struct nlattr *nest;
+	size_t at;
 
 	if (context == OPAQUE) {
 		nft_put_attribute(c->out, raw_type, netlink_payload(a), netlink_length(a));
@@ -359,10 +397,9 @@ static void copy_nest(struct nft_copy *c, enum context context, const struct nla
 		return;
 	}
 	c->depth++;
-	nft_put_attribute(c->out, raw_type, NULL, 0);
+	at = nft_nest_open(c->out, raw_type);
 	copy_attributes(c, context, a, netlink_payload(a), netlink_length(a));
-	nest = (struct nlattr *)(void *)(c->out->data + start);
-	nest->nla_len = (uint16_t)(c->out->len - start);
+	nft_nest_close(c->out, at);
 	c->depth--;
 }
 
@@ -387,7 +424,7 @@ static bool exthdr_keeps(const struct nlattr *nest, enum special special)
 static void copy_special(struct nft_copy *c, enum special special, const struct nlattr *nest,
 			 const struct nlattr *a, enum context by_type)
 {
-	switch (special) {
+	switch (c->purpose == NFT_MOVE && special > MOVE_LAST ? COPY : special) {
 	case BY_NAME:
 		copy_nest(c, expression_context(nest), a, a->nla_type);
 		break;
@@ -454,16 +491,22 @@ static void finish_dynset(struct nft_copy *c, const struct nlattr *nest)
 {
 	uint32_t flags = netlink_u32(child(nest, NFTA_DYNSET_FLAGS)) & NFT_DYNSET_F_INV;
 
-	if (c->load && child(nest, NFTA_DYNSET_EXPRESSIONS))
+	if (c->purpose == NFT_LOAD && child(nest, NFTA_DYNSET_EXPRESSIONS))
 		flags |= NFT_DYNSET_F_EXPR;
 	if (flags)
 		put_u32(c->out, NFTA_DYNSET_FLAGS, flags);
+}
+
+static bool is_key(unsigned type)
+{
+	return type == NFTA_SET_ELEM_KEY || type == NFTA_SET_ELEM_KEY_END || type == NFTA_SET_ELEM_FLAGS;
 }
 
 /* nest: the attribute that holds first, NULL on the message's own level */
 static void copy_attributes(struct nft_copy *c, enum context context, const struct nlattr *nest,
 			    const struct nlattr *first, size_t len)
 {
+	static const uint8_t drops[] = {[NFT_COMPARE] = CMP_DROP, [NFT_LOAD] = LOAD_DROP, [NFT_MOVE] = 0};
 	enum context by_type = context == OBJECT ? object_context(first, len) : OPAQUE;
 	const struct nlattr *a;
 
@@ -472,14 +515,15 @@ static void copy_attributes(struct nft_copy *c, enum context context, const stru
 		unsigned type = netlink_type(a);
 		const struct row *row = type < ATTRIBUTES ? &rows[context][type] : &plain;
 
-		if (row->drop & (c->load ? LOAD_DROP : CMP_DROP))
+		if (row->drop & drops[c->purpose] ||
+		    (c->key_only && context == ELEMENT && !is_key(type)))
 			continue;
 		if (row->child)
 			copy_nest(c, row->child, a, a->nla_type);
 		else
 			copy_special(c, row->special, nest, a, by_type);
 	}
-	if (context == DYNSET)
+	if (context == DYNSET && c->purpose != NFT_MOVE)
 		finish_dynset(c, nest);
 }
 
@@ -494,14 +538,11 @@ void nft_copy_element(struct nft_copy *c, const struct nlattr *element)
 
 static void put_compat(struct nft_copy *c)
 {
-	size_t start = c->out->len;
-	struct nlattr *nest;
+	size_t at = nft_nest_open(c->out, NFTA_RULE_COMPAT | NLA_F_NESTED);
 
-	nft_put_attribute(c->out, NFTA_RULE_COMPAT | NLA_F_NESTED, NULL, 0);
 	put_u32(c->out, NFTA_RULE_COMPAT_PROTO, (uint32_t)c->compat);
 	put_u32(c->out, NFTA_RULE_COMPAT_FLAGS, c->compat_inverted ? NFT_RULE_COMPAT_F_INV : 0);
-	nest = (struct nlattr *)(void *)(c->out->data + start);
-	nest->nla_len = (uint16_t)(c->out->len - start);
+	nft_nest_close(c->out, at);
 }
 
 void nft_copy_message(struct nft_copy *c, const struct nlmsghdr *nlh)
@@ -520,7 +561,7 @@ void nft_copy_message(struct nft_copy *c, const struct nlmsghdr *nlh)
 	if (nft_type(nlh) == NFT_MSG_NEWRULE)
 		nft_rule_flow(c, nlh);
 	copy_attributes(c, contexts[nft_type(nlh)], NULL, first, len);
-	if (c->load && c->compat >= 0)
+	if (c->purpose == NFT_LOAD && c->compat >= 0)
 		put_compat(c);
 	free(c->links);
 	c->links = NULL;

@@ -220,12 +220,22 @@ static int xtables_parts(const struct table *t, struct parts *out)
 	return r;
 }
 
+/* Each table is replaced on its own. */
+static unsigned xtables_count(const struct plan *plan)
+{
+	return (unsigned)plan->nsteps;
+}
+
 const struct engine engine_xtables = {
 	.name = "xtables",
 	.capture = xt_capture,
 	.lock = xt_lock,
 	.unlock = xt_unlock,
 	.change = xtables_change,
+	.count = xtables_count,
 	.digest = xtables_digest,
+	.items = xt_items,
+	.compose = xt_compose,
+	.refers = xt_refers,
 	.parts = xtables_parts,
 };

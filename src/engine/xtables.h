@@ -137,13 +137,22 @@ struct xt_digest {
 	struct buf canonical, sets;
 };
 
+/* Whether a chain without rules equals an absent one: built in, policy accept. */
+bool xt_chain_plain(const struct xt_chain *c);
+struct digest xt_chain_digest(const struct xt_chain *c);
+/* Of a well-formed rule at d->position of d->chain; -ENOENT if it names an ipset that rs does not know. */
+must_check int xt_rule_digest(struct xt_digest *d, const struct xt_record *r, struct digest *out);
 /* One well-formed record; -ENOENT if it names an ipset that rs does not know. */
 must_check int xt_digest_record(struct xt_digest *d, const struct xt_record *r);
 void xt_digest_release(struct xt_digest *d);
 #define cleanup_digest __attribute__((cleanup(xt_digest_release)))
 
-/* The engine's capture (engine.h). */
+/* The engine's capture, items, compose and refers (engine.h). */
 int xt_capture(struct ruleset *rs, const struct capture *c);
+int xt_items(struct ruleset *rs, const struct table *t, struct items *out);
+int xt_compose(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
+void xt_refers(const struct table *t, const struct item *const *items, size_t n,
+	       item_reference *fn, void *arg);
 /* Takes iptables' lock: 0, -EBUSY or another -errno (logged). Nests. */
 must_check int xt_lock(unsigned wait);
 void xt_unlock(void);

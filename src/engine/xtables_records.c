@@ -213,23 +213,31 @@ void xt_stream_release(struct xt_stream *s)
 	*s = (struct xt_stream){0};
 }
 
+bool xt_chain_plain(const struct xt_chain *c)
+{
+	return c->record.flags & XT_CHAIN_BUILTIN && c->policy == -NF_ACCEPT - 1;
+}
+
+struct digest xt_chain_digest(const struct xt_chain *c)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+
+	buf_add(&b, c->name, strlen(c->name) + 1);
+	buf_add(&b, &c->policy, sizeof(c->policy));
+	buf_add(&b, c->record.flags & XT_CHAIN_BUILTIN ? "B" : "U", 1);
+	return digest_of(b.data, b.len);
+}
+
 static void digest_chain(struct xt_digest *d, const struct xt_chain *c)
 {
-	struct buf *b = &d->canonical;
-	bool builtin = c->record.flags & XT_CHAIN_BUILTIN;
-
 	/* not the record's own name: that may move */
 	d->chain = d->names[d->table->counts.chains];
 	d->position = 0;
 	d->table->counts.chains++;
 	strlist_add(&d->table->chains, c->name);
-	if (builtin && c->policy == -NF_ACCEPT - 1)
+	if (xt_chain_plain(c))
 		return;
-	b->len = 0;
-	buf_add(b, c->name, strlen(c->name) + 1);
-	buf_add(b, &c->policy, sizeof(c->policy));
-	buf_add(b, builtin ? "B" : "U", 1);
-	digest_add(&d->table->fixed, digest_of(b->data, b->len));
+	digest_add(&d->table->fixed, xt_chain_digest(c));
 	d->table->empty = false;
 }
 
@@ -264,7 +272,7 @@ static void canonical_entry(const struct xt_family *f, void *entry, uint16_t fla
 }
 
 /* The entry comes first: it has to be aligned. */
-static int digest_rule(struct xt_digest *d, const struct xt_record *r)
+int xt_rule_digest(struct xt_digest *d, const struct xt_record *r, struct digest *out)
 {
 	const void *entry = xt_record_entry(r);
 	const char *jump = r->flags & XT_RULE_JUMP
@@ -285,7 +293,18 @@ static int digest_rule(struct xt_digest *d, const struct xt_record *r)
 	buf_add(b, d->chain, strlen(d->chain) + 1);
 	buf_add(b, jump, strlen(jump) + 1);
 	buf_add(b, d->sets.data, d->sets.len);
-	digest_add(&d->table->fixed, digest_of(b->data, b->len));
+	*out = digest_of(b->data, b->len);
+	return 0;
+}
+
+static int digest_rule(struct xt_digest *d, const struct xt_record *r)
+{
+	struct digest digest;
+	int error = xt_rule_digest(d, r, &digest);
+
+	if (error < 0)
+		return error;
+	digest_add(&d->table->fixed, digest);
 	d->position++;
 	d->table->counts.rules++;
 	d->table->empty = false;

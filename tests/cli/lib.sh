@@ -3,25 +3,28 @@
 # lib - fixture of the end-to-end tests: the real program on the real kernel
 #
 # A script sources this, defines functions test_PROMISE and ends with: run_cases "$@"
-# Each function is a case (TAP). It runs under set -e, as root, in network, mount and process
-# namespaces of its own, with an empty /run and:
+# Each function is a case (TAP); as many as AT_ONCE (1) run side by side. It runs under set -e, as root,
+# in network, mount and process namespaces of its own, with an empty /run and:
 #   ROOT   the folder for --root, with an empty etc
 #   TMP    a folder for its own files; both vanish with it
 #   FWSNAP, FWSNAP_FAULTY   the program, and the one with fault points
+#   TERMINAL   tests/cli/terminal.c
 # A case ends when a command fails, by `fail WHY`, or by `skip WHY`.
 set -eu
 shopt -s inherit_errexit
 export LC_ALL=C TZ=UTC PATH=/usr/sbin:/usr/bin:/sbin:/bin
 FWSNAP=${FWSNAP:-$(realpath "${0%/*}/../../build/fwsnap")}
 FWSNAP_FAULTY=${FWSNAP_FAULTY:-$(realpath "${0%/*}/../../build/tests/fwsnap")}
-export FWSNAP FWSNAP_FAULTY
+TERMINAL=${TERMINAL:-$(realpath "${0%/*}/../../build/tests/cli/terminal")}
+export FWSNAP FWSNAP_FAULTY TERMINAL
+AT_ONCE=1
 
 # running cases
 
 run_cases() {
 	local name names number=0
-	if [ "${1:-}" = case ]; then
-		run_inside "$2" "$3"
+	if [ "${1:-}" = inside ]; then
+		run_inside "${@:2}"
 		return
 	fi
 	mapfile -t names < <(sed -n 's/^test_\([A-Za-z0-9_]*\)() .*/\1/p' "$0")
@@ -29,30 +32,59 @@ run_cases() {
 	echo "1..${#names[@]}"
 	for name in "${names[@]}"; do
 		number=$((number + 1))
-		run_case "$name" "$number"
+		beside run_case "$name" "$number"
 	done
-	[ -z "${failed:-}" ]
+	together
+}
+
+# Runs a function in the background, AT_ONCE at most; its output comes in one piece when it ends.
+running=0 failed=
+beside() { # FUNCTION ARGUMENT...
+	while [ "$running" -ge "$AT_ONCE" ]; do end_one; done
+	{
+		local output status=0
+		output=$("$@") || status=$?
+		[ -z "$output" ] || echo "$output"
+		exit "$status"
+	} &
+	running=$((running + 1))
+}
+
+end_one() {
+	wait -n || failed=1
+	running=$((running - 1))
+}
+
+together() { # the end of all that run beside; false if one failed
+	while [ "$running" -gt 0 ]; do end_one; done
+	[ -z "$failed" ]
+}
+
+# Namespaces, /run and files of its own for a function; its exit status.
+run_apart() { # FOLDER FUNCTION ARGUMENT...
+	timeout -k 5 120 unshare --net --mount --pid --fork --kill-child --mount-proc \
+		--propagation private "$0" inside "$@" >"$1/log" 2>&1 </dev/null
 }
 
 run_case() { # NAME NUMBER
 	local folder status=0 title=${1//_/ }
 	folder=$(mktemp -d /tmp/fwsnap-test.XXXXXX)
-	timeout -k 5 120 unshare --net --mount --pid --fork --kill-child --mount-proc \
-		--propagation private "$0" case "$1" "$folder" >"$folder/log" 2>&1 </dev/null || status=$?
+	run_apart "$folder" "test_$1" || status=$?
 	case $status in
 	0) echo "ok $2 - $title" ;;
 	77) echo "ok $2 # SKIP $title: $(tail -n 1 "$folder/log")" ;;
 	*)
 		cat "$folder/log"
 		echo "not ok $2 - $title"
-		failed=1
 		;;
 	esac
 	rm -rf --one-file-system "$folder"
+	[ "$status" = 0 ] || [ "$status" = 77 ]
 }
 
-run_inside() { # NAME FOLDER
-	TMP=$2 ROOT=$2/root
+run_inside() { # FOLDER FUNCTION ARGUMENT...
+	TMP=$1 ROOT=$1/root
+	shift
 	# in memory: the tests are about order, and most of their time would be fsync
 	mount -t tmpfs -o mode=700 none "$TMP"
 	mount -t tmpfs none /run
@@ -60,7 +92,7 @@ run_inside() { # NAME FOLDER
 	ip link set lo up
 	trap 'echo "line $LINENO: $BASH_COMMAND: exit status $?"' ERR
 	set -E
-	"test_$1"
+	"$@"
 }
 
 fail() { # WHY
@@ -73,6 +105,16 @@ fail() { # WHY
 skip() { # WHY
 	echo "$*"
 	exit 77
+}
+
+# Repeats a command until it succeeds.
+within() { # SECONDS COMMAND ARGUMENT...
+	local end=$((SECONDS + $1 + 1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.05
+	done
 }
 
 # the program
@@ -140,6 +182,20 @@ remember() { # NAME: the rules that are live now
 are_live() { # NAME: the rules that were remembered
 	rules >"$TMP/rules"
 	diff "$TMP/rules.$1" "$TMP/rules" || fail "other rules are live"
+}
+
+same_rules() { # NAME
+	rules >"$TMP/rules"
+	cmp -s "$TMP/rules.$1" "$TMP/rules"
+}
+
+are_not_live() { # NAME
+	! same_rules "$1" || fail "the rules are those of '$1'"
+}
+
+# Nobody has to do anything for it.
+comes_back() { # NAME SECONDS: until the deadline, and 5 more at most
+	within $(($2 + 5)) same_rules "$1" || are_live "$1"
 }
 
 no_drift() {
@@ -233,6 +289,19 @@ load_iptables() { # [nft|legacy]
 			COMMIT
 		END
 	done
+}
+
+# A text for iptables-restore that lets nobody in.
+lock_out() {
+	cat <<-'END'
+		*filter
+		:INPUT DROP [0:0]
+		:FORWARD ACCEPT [0:0]
+		:OUTPUT ACCEPT [0:0]
+		:mail - [0:0]
+		-A INPUT -i lo -j ACCEPT
+		COMMIT
+	END
 }
 
 load_ipset() {

@@ -119,13 +119,22 @@ void place_capture_digests(struct ruleset *rs)
 	capture(rs, capture_discard);
 }
 
+enum change_result place_change_from(struct ruleset *live, struct ruleset *target)
+{
+	struct change c = {.live = live, .target = target, .lock_wait = PLACE_WAIT};
+	enum change_result result = change_run(&c);
+
+	change_release(&c);
+	return result;
+}
+
 enum change_result place_change(struct ruleset *target)
 {
 	struct ruleset live = {0};
 	enum change_result result;
 
 	place_capture(&live);
-	result = change_run(&live, target, PLACE_WAIT);
+	result = place_change_from(&live, target);
 	ruleset_release(&live);
 	return result;
 }

@@ -33,6 +33,8 @@ void place_nft(const char *text);
 /* Captures, with records or without; rs is zeroed or an earlier capture, which is released. */
 void place_capture(struct ruleset *rs);
 void place_capture_digests(struct ruleset *rs);
+/* Changes from what was captured to the target. */
+enum change_result place_change_from(struct ruleset *live, struct ruleset *target);
 /* Captures and changes to the target. */
 enum change_result place_change(struct ruleset *target);
 

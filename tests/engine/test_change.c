@@ -31,7 +31,7 @@ static char *all_listed(void)
 static char *change_ends(struct ruleset *live, struct ruleset *target, enum change_result expected)
 {
 	int listening = place_listen();
-	enum change_result result = change_run(live, target, PLACE_WAIT);
+	enum change_result result = place_change_from(live, target);
 	char *said = place_heard(listening);
 
 	if (result != expected)
@@ -66,7 +66,7 @@ static void nothing_is_sent_if_all_is_equal(void **state)
 	place_capture(&target);
 	generation = target.generation;
 	place_capture(&live);
-	assert_int_equal(change_run(&live, &target, PLACE_WAIT), CHANGE_NOTHING);
+	assert_int_equal(place_change_from(&live, &target), CHANGE_NOTHING);
 	place_capture(&live);
 	assert_int_equal(live.generation, generation);
 	ruleset_release(&target);

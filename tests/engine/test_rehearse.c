@@ -166,7 +166,7 @@ static void r12_of_files_of_which_one_is_refused_nothing_is_left(void **state)
 /* The candidate becomes live, as apply would have it. */
 static void apply(struct play *p)
 {
-	enum change_result result = change_run(&p->live, &p->r.candidate, PLACE_WAIT);
+	enum change_result result = place_change(&p->r.candidate);
 
 	assert_true(result == CHANGE_DONE || result == CHANGE_NOTHING);
 }

@@ -107,7 +107,7 @@ static void a_refused_table_leaves_all_as_they_were(void **state)
 	free(place_shell("iptables-legacy -R OUTPUT 1 -c 10 11 -j DROP"));
 	before = place_shell(SAVE);
 	listening = place_listen();
-	result = change_run(&live, &rs, PLACE_WAIT);
+	result = place_change_from(&live, &rs);
 	said = place_heard(listening);
 	assert_int_equal(result, CHANGE_REFUSED);
 	assert_non_null(strstr(said, "'legacy ip6 filter': rule 2 of chain 'INPUT' needs match 'nothing' revision 0"));
@@ -149,7 +149,7 @@ static void a_set_that_is_gone_names_the_rule(void **state)
 	t->empty = true;
 	listening = place_listen();
 	place_capture(&none);
-	result = change_run(&none, &rs, PLACE_WAIT);
+	result = place_change_from(&none, &rs);
 	said = place_heard(listening);
 	assert_int_equal(result, CHANGE_REFUSED);
 	assert_non_null(strstr(said, "legacy ip filter: rule 2 of chain 'INPUT': ipset 'a' is not there"));
@@ -178,7 +178,7 @@ static void a_table_that_another_changed_meanwhile_is_not_replaced(void **state)
 	load("iptables-legacy-restore", FILTER "-A INPUT -s 1.1.1.1\nCOMMIT\n");
 	place_capture(&live);
 	free(place_shell("iptables-legacy -A INPUT -s 2.2.2.2"));
-	assert_int_equal(change_run(&live, &none, PLACE_WAIT), CHANGE_STALE);
+	assert_int_equal(place_change_from(&live, &none), CHANGE_STALE);
 	assert_int_equal(place_change(&live), CHANGE_DONE);
 	free(place_shell("test $(iptables-legacy -S INPUT | wc -l) = 2"));
 	ruleset_release(&live);

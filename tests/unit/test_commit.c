@@ -69,7 +69,7 @@ static void begin(struct history *h)
 }
 
 /* Version 2: one text changes, one goes, one is new, and one takes the place of what was edited. */
-static int go_on(struct store *s)
+static int make_two(struct store *s, bool waits)
 {
 	const struct buf two = text_of("two"), new = text_of("new"), sets = text_of("sets two");
 	const struct store_text texts[] = {
@@ -78,8 +78,25 @@ static int go_on(struct store *s)
 		text_written(HISTORY_NFTABLES, &new),
 		text_written(HISTORY_IPSET, &sets),
 	};
+	const struct sample sample = {.message = "two"};
+	struct snapshot_new n;
+	unsigned id;
+	int r;
 
-	return history_save(s, texts, ARRAY_SIZE(texts));
+	if (!waits)
+		return history_save(s, texts, ARRAY_SIZE(texts));
+	r = sample_write(&n, s, &sample);
+	return r ? r : store_prepare(&n, texts, ARRAY_SIZE(texts), &id);
+}
+
+static int go_on(struct store *s)
+{
+	return make_two(s, false);
+}
+
+static int prepare(struct store *s)
+{
+	return make_two(s, true);
 }
 
 /* Back to version 1, after go_on: all its texts are put in the place of those of version 2. */
@@ -139,7 +156,8 @@ static bool is_new(struct history *h)
 
 static bool nothing_is_left_over(struct history *h)
 {
-	return !history_run(h, "test -z \"$(find etc var -name '*.fwsnap-*' -o -name intent)\"");
+	return !history_run(
+		h, "test -z \"$(find etc var -name '*.fwsnap-*' -o -name intent -o -name pending)\"");
 }
 
 /* Back to the state of begin(), which was copied to `base`. */
@@ -261,6 +279,165 @@ static void after_a_crash_of_the_recovery_too_one_state_is_whole(void **state)
 				fail_msg("%s, then %s", points.s[i], inner.s[k]);
 		}
 	}
+}
+
+/* All that a prepared save is seen by. */
+static bool waits(struct history *h)
+{
+	struct manifest m = {0};
+	unsigned id, other;
+	bool seen = !store_pending(&h->store, &id) && id == 2 &&
+		    !store_resolve(&h->store, "pending", &other) && other == 2 &&
+		    !store_load(&h->store, 2, &m) && sample_is_whole(&m);
+
+	manifest_release(&m);
+	return seen;
+}
+
+static bool nothing_waits(struct history *h)
+{
+	unsigned id;
+
+	return !store_pending(&h->store, &id) && !id;
+}
+
+static void a_prepared_save_is_unseen_until_it_is_confirmed(void **state)
+{
+	struct history *h = *state;
+
+	begin(h);
+	assert_true(nothing_waits(h));
+	assert_int_equal(store_confirm(&h->store), 0);
+	assert_int_equal(prepare(&h->store), 0);
+	assert_true(is_old(h) && waits(h));
+	/* other commands begin so */
+	assert_int_equal(store_recover(&h->store), 0);
+	assert_true(is_old(h) && waits(h));
+	assert_int_equal(store_confirm(&h->store), 0);
+	assert_true(is_new(h) && nothing_waits(h) && nothing_is_left_over(h));
+}
+
+static void an_abandoned_save_leaves_nothing(void **state)
+{
+	struct history *h = *state;
+
+	begin(h);
+	assert_int_equal(prepare(&h->store), 0);
+	assert_int_equal(store_abandon(&h->store), 0);
+	assert_true(is_old(h) && nothing_waits(h) && nothing_is_left_over(h));
+	assert_int_equal(store_abandon(&h->store), 0);
+}
+
+static void a_prepared_switch_is_confirmed_like_a_save(void **state)
+{
+	struct history *h = *state;
+	const struct buf one = text_of("one");
+	const struct store_text texts[] = {text_written(HISTORY_IPTABLES, &one)};
+
+	begin(h);
+	assert_int_equal(go_on(&h->store), 2);
+	assert_int_equal(store_prepare_switch(&h->store, 1, texts, 1), 0);
+	assert_true(is_new(h));
+	assert_int_equal(store_confirm(&h->store), 0);
+	assert_int_equal(current(h), 1);
+	assert_true(history_has(h, HISTORY_IPTABLES, "one") && nothing_is_left_over(h));
+}
+
+/* What a later command does with what it finds. */
+static int settle(struct store *s)
+{
+	int r = store_recover(s);
+
+	return r < 0 ? r : store_abandon(s);
+}
+
+static void a_crash_while_it_is_prepared_or_confirmed_leaves_one_state_whole(void **state)
+{
+	static int (*const steps[])(struct store *) = {prepare, store_confirm, store_abandon};
+	struct history *h = *state;
+	unsigned old = 0, new = 0;
+
+	begin_and_copy(h);
+	for (size_t step = 0; step < ARRAY_SIZE(steps); step++) {
+		cleanup_strlist struct strlist points = {NULL, 0};
+
+		again(h);
+		assert_true(!step || !prepare(&h->store));
+		fault_points(h, steps[step], &points);
+		assert_true(points.n > 5);
+		for (size_t i = 0; i < points.n; i++) {
+			again(h);
+			assert_true(!step || !prepare(&h->store));
+			assert_int_equal(child(h, steps[step], points.s[i], "err"), FAULT_STATUS);
+			if (settle(&h->store) < 0 || !(is_old(h) || is_new(h)) ||
+			    !nothing_is_left_over(h))
+				fail_msg("step %zu, %s", step, points.s[i]);
+			old += is_old(h);
+			new += is_new(h);
+		}
+	}
+	assert_true(old > 20 && new > 5);
+}
+
+/* Each call that can fail, in turn: it waits as before, or it is the current version. */
+static void a_confirmation_that_fails_leaves_it_waiting(void **state)
+{
+	struct history *h = *state;
+	unsigned waiting = 0, done = 0;
+	int null = mute();
+
+	begin_and_copy(h);
+	calls = 0;
+	for (unsigned at = 1; calls + 1 >= at; at++) {
+		unsigned made;
+		int r;
+
+		again(h);
+		assert_int_equal(prepare(&h->store), 0);
+		calls = 0;
+		fail_at = at;
+		r = store_confirm(&h->store);
+		made = calls;
+		fail_at = 0;
+		if (r < 0) {
+			assert_true(is_old(h) && waits(h));
+			assert_int_equal(store_confirm(&h->store), 0);
+		}
+		assert_true(store_recover(&h->store) >= 0);
+		assert_true(is_new(h) && nothing_is_left_over(h));
+		waiting += r < 0;
+		done += r > 0;
+		calls = made;
+	}
+	unmute(null);
+	assert_true(waiting >= 3 && done >= 3);
+}
+
+static void a_save_that_cannot_be_prepared_leaves_nothing(void **state)
+{
+	struct history *h = *state;
+	int null = mute();
+	unsigned refused = 0;
+
+	begin_and_copy(h);
+	calls = 0;
+	for (unsigned at = 1; calls + 1 >= at; at++) {
+		unsigned made;
+		int r;
+
+		again(h);
+		calls = 0;
+		fail_at = at;
+		r = prepare(&h->store);
+		made = calls;
+		fail_at = 0;
+		assert_true(is_old(h));
+		assert_true(r ? nothing_waits(h) && nothing_is_left_over(h) : waits(h));
+		refused += r < 0;
+		calls = made;
+	}
+	unmute(null);
+	assert_true(refused > 8);
 }
 
 static void a_first_save_that_crashes_leaves_all_or_nothing(void **state)
@@ -581,6 +758,12 @@ int main(void)
 		TEST(a_save_makes_the_new_state_whole),
 		TEST(after_a_crash_anywhere_one_state_is_whole),
 		TEST(after_a_crash_of_the_recovery_too_one_state_is_whole),
+		TEST(a_prepared_save_is_unseen_until_it_is_confirmed),
+		TEST(an_abandoned_save_leaves_nothing),
+		TEST(a_prepared_switch_is_confirmed_like_a_save),
+		TEST(a_crash_while_it_is_prepared_or_confirmed_leaves_one_state_whole),
+		TEST(a_confirmation_that_fails_leaves_it_waiting),
+		TEST(a_save_that_cannot_be_prepared_leaves_nothing),
 		TEST(a_first_save_that_crashes_leaves_all_or_nothing),
 		TEST(after_an_error_anywhere_nothing_has_changed),
 		TEST(a_switch_that_crashes_leaves_one_version_whole),

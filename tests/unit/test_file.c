@@ -344,7 +344,7 @@ static void cleaning_takes_our_temporaries_only(void **state)
 			     "x.rules.fwsnap-abcdef && ln -s x .current.fwsnap-abcdef && "
 			     "mkdir .d.fwsnap-abcdef"),
 			 0);
-	file_clean(dir);
+	file_clean(dir, "");
 	assert_int_equal(run("test \"$(LC_ALL=C ls -A | tr '\\n' ' ')\" = "
 			     "'.d.fwsnap-abcdef .fwsnap-abcdef .rules.fwsnap-abcde rules "
 			     "x.rules.fwsnap-abcdef '"),

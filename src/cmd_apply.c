@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "difference.h"
+#include "log.h"
+#include "rehearse.h"
+#include "saving.h"
+#include "trial.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How often somebody else may be quicker before it is given up. */
+#define STALE_TRIES 3
+
+/* A change that is tried in the scratch first: by files, or by a command. */
+struct applying {
+	struct context *c;
+	struct trial trial;
+	struct saving saving; /* rs: the candidate */
+	struct rehearsal rehearsal;
+	struct ruleset live;
+	struct rehearse_file *files;
+	size_t nfiles;
+	char **command; /* NULL-terminated; NULL: files */
+	const char *message;
+	int type; /* of enum text_kind, -1: to be guessed */
+	bool dry_run, allow_empty, force_remove;
+	bool in_live; /* no rehearsal: it is done for real, behind the guard */
+	char *what;
+};
+
+static int parse_type(struct applying *a, const char *name)
+{
+	for (int kind = 0; kind < TEXT_KINDS; kind++)
+		if (!strcmp(name, text_formats[kind].name)) {
+			a->type = kind;
+			return EXIT_DONE;
+		}
+	return usage_error(a->c, "'--type %s' is none of ipset, iptables, ip6tables, nft", name);
+}
+
+static int parse(struct applying *a, int argc, char **argv, const struct option *options)
+{
+	int o, r = EXIT_DONE;
+
+	while (!r && (o = next_option(a->c, argc, argv, "+m:", options)) != -1) {
+		switch (o) {
+		case 'm':
+			a->message = optarg;
+			break;
+		case 'n':
+			a->dry_run = true;
+			break;
+		case 'T':
+			r = parse_type(a, optarg);
+			break;
+		case 'e':
+			a->allow_empty = true;
+			break;
+		case 'f':
+			a->force_remove = true;
+			break;
+		case 'l':
+			a->in_live = true;
+			break;
+		default:
+			r = trial_option(&a->trial, o, optarg);
+			if (r < 0)
+				r = EXIT_USAGE;
+		}
+	}
+	return r;
+}
+
+/* "3 minutes", of a file that was last written then. */
+static char *age_text(time_t written)
+{
+	static const struct {
+		const char *name;
+		int64_t seconds;
+	} units[] = {{"day", 86400}, {"hour", 3600}, {"minute", 60}, {"second", 1}};
+	int64_t age = time(NULL) - written;
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (age >= units[i].seconds) {
+			unsigned n = (unsigned)(age / units[i].seconds);
+
+			return str_printf("%u %s%s", n, units[i].name, plural(n));
+		}
+	return str_dup("0 seconds");
+}
+
+static int add_file(struct applying *a, const char *name)
+{
+	struct rehearse_file file = {0};
+	int r = rehearse_read(name, a->type, &file);
+
+	if (r < 0)
+		return r;
+	*(struct rehearse_file *)array_grow(&a->files, &a->nfiles, sizeof(file)) = file;
+	return 0;
+}
+
+/* Without arguments: the test files that are there. */
+static int add_test_files(struct applying *a)
+{
+	static const char *const names[TEXT_KINDS] = {
+		[TEXT_IPSET] = "ipset", [TEXT_IPTABLES] = "iptables", [TEXT_IP6TABLES] = "ip6tables",
+		[TEXT_NFT] = "nftables"};
+	int r = 0;
+
+	for (int kind = 0; kind < TEXT_KINDS && !r; kind++) {
+		cleanup_free char *name = str_printf("%s" SYSCONFDIR "/%s.test.rules", a->c->opt.root, names[kind]);
+		cleanup_free char *age = NULL;
+		struct stat st;
+
+		if (stat(name, &st))
+			continue;
+		age = age_text(st.st_mtime);
+		log_note("trying '%s', written %s ago", name, age);
+		a->type = kind;
+		r = add_file(a, str_dup(name));
+	}
+	if (r || a->nfiles)
+		return r;
+	log_error("there is no '%s" SYSCONFDIR "/iptables.test.rules', nor one for ip6tables, nftables or ipset",
+		  a->c->opt.root);
+	return -ENOENT;
+}
+
+static int read_files(struct applying *a, char **names)
+{
+	int r = *names ? 0 : add_test_files(a);
+
+	for (; *names && !r; names++)
+		r = add_file(a, *names);
+	return r;
+}
+
+static char *join(const char *first, const char *const *words)
+{
+	struct buf b = BUF_INIT;
+
+	buf_add_str(&b, first);
+	for (; words && *words; words++)
+		buf_printf(&b, " %s", *words);
+	return buf_detach(&b);
+}
+
+static void name_change(struct applying *a)
+{
+	const char **names = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->nfiles; i++)
+		*(const char **)array_grow(&names, &n, sizeof(*names)) = a->files[i].name;
+	array_grow(&names, &n, sizeof(*names));
+	a->what = a->command ? join(a->in_live ? "run --live --" : "run --",
+					  (const char *const *)a->command)
+			     : join("apply", names);
+	free(names);
+	a->trial.what = a->what;
+}
+
+static int prepare_saving(void *arg)
+{
+	struct applying *a = arg;
+	unsigned id;
+	int r = add_records(&a->saving.snapshot, &a->saving.rs);
+
+	if (!r)
+		r = saving_make(&a->saving);
+	return r || a->saving.unchanged ? r : saving_prepare(&a->saving, &id);
+}
+
+static void start_over(struct applying *a)
+{
+	saving_release(&a->saving);
+	rehearsal_release(&a->rehearsal);
+	ruleset_release(&a->live);
+	trial_release(&a->trial);
+	a->saving = (struct saving){.c = a->c, .message = a->message, .sources = a->files, .nsources = a->nfiles};
+	a->rehearsal = (struct rehearsal){.live = &a->live,
+					  .files = a->files,
+					  .nfiles = a->nfiles,
+					  .command = (const char *const *)a->command};
+}
+
+static int capture_live(struct applying *a)
+{
+	struct capture capture = {.lock_wait = a->c->config.lock_wait};
+	int r;
+
+	log_step("reading the rules");
+	r = watch_open(&a->trial.change.watch);
+	capture.watch = a->trial.change.watch;
+	return r ? r : engines_capture(&a->live, &capture);
+}
+
+static int refuse_list(const struct strlist *l, const char *what, const char *option)
+{
+	cleanup_buf struct buf names = BUF_INIT;
+
+	if (!l->n)
+		return 0;
+	for (size_t i = 0; i < l->n; i++)
+		buf_printf(&names, "%s%s", i ? ", " : "", l->s[i]);
+	log_error("%s: %s (%s does it all the same)", what, buf_str(&names), option);
+	return -EINVAL;
+}
+
+/* What the rehearsal found, for people. */
+static int judge(const struct applying *a)
+{
+	const struct rehearsal *h = &a->rehearsal;
+	int r = 0;
+
+	for (size_t i = 0; i < h->resolved.n; i++)
+		log_warning("resolved now, the rules keep the addresses: %s", h->resolved.s[i]);
+	if (!a->allow_empty)
+		r = refuse_list(&h->opened, "this opens the host, nothing filters any more in", "--allow-empty");
+	if (!r && !a->force_remove)
+		r = refuse_list(&h->unmentioned, "this would remove what no file mentions", "--force-remove");
+	return r;
+}
+
+static int rehearse_all(struct applying *a)
+{
+	int r = capture_live(a);
+
+	log_step("rehearsing");
+	if (!r)
+		r = rehearse(&a->rehearsal);
+	log_step(NULL);
+	if (!r)
+		r = judge(a);
+	if (r < 0)
+		return r;
+	a->saving.rs = a->rehearsal.candidate;
+	a->rehearsal.candidate = (struct ruleset){0};
+	return 0;
+}
+
+/* Rehearse, show, change. An exit status, or -ESTALE. */
+static int attempt(struct applying *a)
+{
+	int r;
+
+	start_over(a);
+	r = rehearse_all(a);
+	if (r < 0)
+		return exit_status(r);
+	r = print_difference(a->c, &a->live, "live", &a->saving.rs, "the new rules", false);
+	if (a->dry_run || (r != EXIT_DONE && r != EXIT_DIFFERS))
+		return r;
+	if (r == EXIT_DONE) {
+		log_note("this changes nothing: the live rules are so already");
+		return EXIT_DONE;
+	}
+	a->trial.change.live = &a->live;
+	a->trial.change.target = &a->saving.rs;
+	a->trial.change.lock_wait = a->c->config.lock_wait;
+	a->trial.touched = &a->rehearsal.touched;
+	a->trial.prepare = prepare_saving;
+	a->trial.arg = a;
+	r = snapshot_new_open(&a->saving.snapshot, &a->c->store);
+	return r < 0 ? exit_status(r) : trial_run(&a->trial);
+}
+
+static int run_attempts(struct applying *a)
+{
+	int r = -ESTALE;
+
+	for (unsigned i = 0; i < STALE_TRIES && r == -ESTALE; i++) {
+		if (i)
+			log_note("the rules were changed meanwhile: rehearsing again");
+		r = attempt(a);
+	}
+	if (r != -ESTALE)
+		return r;
+	log_error("somebody else changed the same rules %u times meanwhile", STALE_TRIES);
+	return EXIT_FAILED;
+}
+
+/* What the guard stands behind: a command, or the files as they are; then a look at what came of it. */
+static int act(void *arg)
+{
+	struct applying *a = arg;
+	const struct capture capture = {.lock_wait = a->c->config.lock_wait};
+	int r = rehearse_live(&a->rehearsal);
+
+	if (!r)
+		r = engines_capture(&a->saving.rs, &capture);
+	return r;
+}
+
+static int prepare_live(void *arg)
+{
+	struct applying *a = arg;
+	int r = print_difference(a->c, &a->live, "live", &a->saving.rs, "the new rules", false);
+
+	if (r != EXIT_DONE && r != EXIT_DIFFERS)
+		return -ECANCELED;
+	r = snapshot_new_open(&a->saving.snapshot, &a->c->store);
+	return r ? r : prepare_saving(a);
+}
+
+static int change_live(struct applying *a)
+{
+	int r;
+
+	start_over(a);
+	r = capture_live(a);
+	log_step(NULL);
+	a->trial.change.live = &a->live;
+	a->trial.change.target = &a->saving.rs;
+	a->trial.change.lock_wait = a->c->config.lock_wait;
+	a->trial.touched = &a->rehearsal.touched;
+	a->trial.act = act;
+	a->trial.prepare = prepare_live;
+	a->trial.arg = a;
+	return r ? exit_status(r) : trial_run(&a->trial);
+}
+
+static void release(struct applying *a)
+{
+	saving_release(&a->saving);
+	rehearsal_release(&a->rehearsal);
+	ruleset_release(&a->live);
+	trial_release(&a->trial);
+	for (size_t i = 0; i < a->nfiles; i++)
+		rehearse_file_release(&a->files[i]);
+	free(a->files);
+	free(a->what);
+}
+
+int cmd_apply(struct context *c, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"message", required_argument, NULL, 'm'}, {"dry-run", no_argument, NULL, 'n'},
+		{"type", required_argument, NULL, 'T'},	   {"allow-empty", no_argument, NULL, 'e'},
+		{"force-remove", no_argument, NULL, 'f'},  {"no-rehearsal", no_argument, NULL, 'l'},
+		TRIAL_OPTIONS,
+		{NULL, 0, NULL, 0},
+	};
+	struct applying a = {.c = c, .trial.c = c, .type = -1};
+	int r = parse(&a, argc, argv, options);
+
+	if (!r && a.in_live && a.dry_run)
+		r = usage_error(c, "--no-rehearsal and --dry-run exclude each other");
+	if (!r && !a.dry_run)
+		r = trial_begin(&a.trial, false);
+	if (!r)
+		r = exit_status(read_files(&a, argv + optind));
+	if (!r) {
+		name_change(&a);
+		r = a.in_live ? change_live(&a) : run_attempts(&a);
+	}
+	release(&a);
+	return r;
+}
+
+int cmd_run(struct context *c, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"message", required_argument, NULL, 'm'}, {"dry-run", no_argument, NULL, 'n'},
+		{"allow-empty", no_argument, NULL, 'e'},   {"live", no_argument, NULL, 'l'},
+		TRIAL_OPTIONS,				   {NULL, 0, NULL, 0},
+	};
+	/* what a command removes it was told to remove */
+	struct applying a = {.c = c, .trial.c = c, .type = -1, .force_remove = true};
+	int r = parse(&a, argc, argv, options);
+
+	if (!r && optind == argc)
+		r = usage_error(c, "no command");
+	if (!r && a.in_live && a.dry_run)
+		r = usage_error(c, "--live has no --dry-run");
+	if (!r && !a.dry_run)
+		r = trial_begin(&a.trial, false);
+	if (!r) {
+		a.command = argv + optind;
+		name_change(&a);
+		r = a.in_live ? change_live(&a) : run_attempts(&a);
+	}
+	release(&a);
+	return r;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cmd.h"
+#include "difference.h"
+#include "log.h"
+
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct comparing {
+	const char *ref[2];
+	bool dynamic;
+	struct named named[2];
+};
+
+static bool colour_wanted(const struct context *c)
+{
+	const char *no = getenv("NO_COLOR"), *terminal = getenv("TERM");
+
+	if (c->opt.colour != COLOUR_AUTO)
+		return c->opt.colour == COLOUR_ALWAYS;
+	return isatty(STDOUT_FILENO) && !(no && *no) && terminal && *terminal &&
+	       strcmp(terminal, "dumb");
+}
+
+static void print_text(const struct context *c, const struct difference *d, const char *old,
+		       const char *new)
+{
+	cleanup_buf struct buf out = BUF_INIT, sum = BUF_INIT;
+
+	if (!d->ntables)
+		return;
+	difference_format(d, colour_wanted(c), &out);
+	difference_summary(d, &sum);
+	buf_printf(&out, "%s to %s: %s\n", old, new, buf_str(&sum));
+	fwrite(out.data, 1, out.len, stdout);
+}
+
+static void print_json(const struct difference *d, const char *old, const char *new)
+{
+	json_t *j = difference_json(d);
+
+	json_object_set_new(j, "old", json_string(old));
+	json_object_set_new(j, "new", json_string(new));
+	json_dumpf(j, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(j);
+}
+
+int print_difference(struct context *c, struct ruleset *old, const char *old_label,
+		     struct ruleset *new, const char *new_label, bool dynamic)
+{
+	struct difference d = {0};
+	int status = exit_status(difference_make(old, new, dynamic, &d));
+
+	if (!status) {
+		if (c->opt.json)
+			print_json(&d, old_label, new_label);
+		else
+			print_text(c, &d, old_label, new_label);
+		status = d.ntables ? EXIT_DIFFERS : EXIT_DONE;
+	}
+	difference_release(&d);
+	return status;
+}
+
+static int parse(struct context *c, struct comparing *s, int argc, char **argv)
+{
+	static const struct option options[] = {{"dynamic", no_argument, NULL, 'd'},
+						{NULL, 0, NULL, 0}};
+	int o;
+
+	*s = (struct comparing){.ref = {"@", "live"}};
+	while ((o = next_option(c, argc, argv, "", options)) != -1) {
+		if (o != 'd')
+			return EXIT_USAGE;
+		s->dynamic = true;
+	}
+	for (int i = 0; i < 2 && optind < argc; i++)
+		s->ref[i] = argv[optind++];
+	if (optind < argc)
+		return usage_error(c, "unexpected argument '%s'", argv[optind]);
+	return EXIT_DONE;
+}
+
+int cmd_diff(struct context *c, int argc, char **argv)
+{
+	struct comparing s;
+	int status = parse(c, &s, argc, argv), r = 0;
+
+	if (status)
+		return status;
+	log_set_state(NULL);
+	log_step("reading the rules");
+	for (int i = 0; i < 2 && !r; i++)
+		r = named_load_here(c, s.ref[i], &s.named[i]);
+	log_step("comparing the rules");
+	status = r ? exit_status(r)
+		   : print_difference(c, &s.named[0].manifest.rs, s.named[0].label,
+				      &s.named[1].manifest.rs, s.named[1].label, s.dynamic);
+	for (int i = 0; i < 2; i++)
+		named_release(&s.named[i]);
+	return status;
+}

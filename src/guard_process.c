@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "guard_process.h"
+
+#include "fault.h"
+#include "guard_step.h"
+#include "guard_tell.h"
+#include "lock.h"
+#include "log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Longest time that a state, or the clock after a suspend, goes unnoticed. */
+#define TICK_MS 250
+/* The old rules are back at the deadline and 5 seconds, whoever holds a lock. */
+#define LOCK_SECONDS 3
+#define XTABLES_SECONDS 1
+
+static struct buf said = BUF_INIT;
+static volatile sig_atomic_t stopped;
+
+static void say(const char *line)
+{
+	buf_add_str(&said, line);
+}
+
+static void stop(int signal_number)
+{
+	(void)signal_number;
+	stopped = 1;
+}
+
+/* Only what shows a fault of ours ends us, and SIGKILL. */
+void guard_set_signals(bool stops)
+{
+	static const int kept[] = {SIGCHLD, SIGSEGV, SIGBUS,  SIGILL,
+				   SIGFPE,  SIGABRT, SIGTRAP, SIGSYS};
+
+	for (int s = 1; s < NSIG; s++) {
+		bool keep = false;
+
+		for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+			keep |= s == kept[i];
+		if (!keep)
+			signal(s, SIG_IGN);
+	}
+	if (stops)
+		signal(SIGTERM, stop);
+}
+
+/* A pause that ends early when the caller does, as long as that counts. */
+static void pause_for(const struct record *r, int64_t nanoseconds)
+{
+	cleanup_close int caller = -1;
+	int64_t ms = nanoseconds / 1000000 + 1;
+	struct pollfd p = {.fd = -1, .events = POLLIN};
+
+	if (r->pending.state == GUARD_ARMED)
+		caller = (int)syscall(SYS_pidfd_open, (pid_t)r->caller.pid, 0);
+	/* the number may be another process's by now: the next look finds ours gone */
+	if (caller >= 0 && process_alive(&r->caller))
+		p.fd = caller;
+	poll(&p, 1, ms < TICK_MS ? (int)ms : TICK_MS);
+}
+
+/* Why something has to be done now; NULL: nothing, for so many nanoseconds. */
+static const char *due(const struct record *r, int64_t *left)
+{
+	const struct pending *p = &r->pending;
+
+	*left = TICK_MS * 1000000LL;
+	switch (p->state) {
+	case GUARD_ARMED:
+		return process_alive(&r->caller) ? NULL : "was cut off";
+	case GUARD_SWAPPED:
+		*left = p->deadline - boottime();
+		if (*left <= 0)
+			return "was not confirmed in time";
+		return stopped ? "lost its guard, which was stopped" : NULL;
+	case GUARD_CONFIRMING:
+		return "was being confirmed";
+	case GUARD_UNDOING:
+		return "was being undone";
+	default:
+		return NULL;
+	}
+}
+
+static void undo(struct guarding *g, struct store *store, const char *why)
+{
+	enum guard_state state;
+
+	if (way_load(g->way, &g->record))
+		log_warning("what others changed meanwhile is taken back, too");
+	state = step_undo(&g->record, g->way, store);
+	if (state == GUARD_UNDONE || state == GUARD_LOST || (state == GUARD_UNDOING && !g->told))
+		guard_tell(&g->record, state, why, buf_str(&said));
+	if (state == GUARD_UNDOING) {
+		g->told = true;
+		pause_for(&g->record, TICK_MS * 1000000LL);
+	}
+	buf_release(&said);
+}
+
+/*
+ * With the lock, or without it once its time is up: then the store is another's, and a confirm that
+ * is under way has won.
+ */
+static void act(struct guarding *g, int lock, const char *why)
+{
+	struct store store = {0};
+	struct store *s = NULL;
+
+	if (lock >= 0 && g->record.store && !store_open(&store, g->record.store, g->root, false))
+		s = &store;
+	if (g->record.pending.state != GUARD_CONFIRMING)
+		undo(g, s, why);
+	else if (lock >= 0 && step_confirm(&g->record, s) < 0)
+		log_warning("'%s' could not be confirmed", g->record.pending.what);
+	store_close(&store);
+}
+
+static void take_and_act(struct guarding *g, const char *why)
+{
+	enum guard_state state = g->record.pending.state;
+	cleanup_close int lock = lock_take_root(g->root, LOCK_SECONDS, NULL);
+	int64_t left;
+
+	fault_point("guard-locked");
+	record_refresh(&g->record);
+	if (g->record.pending.state == state && due(&g->record, &left))
+		act(g, lock, why);
+}
+
+static void stand(struct guarding *g)
+{
+	const struct record *r = &g->record;
+	int64_t left;
+
+	while (pending_open(&r->pending)) {
+		const char *why = due(r, &left);
+
+		if (why)
+			take_and_act(g, why);
+		else
+			pause_for(r, left);
+		fault_point("guard-tick");
+		record_refresh(&g->record);
+	}
+}
+
+/* The lock is what tells that it stands: all that may fail comes before. */
+static int prepare_and_stand(struct guarding *g)
+{
+	cleanup_close int lock = -1;
+	cleanup_free char *path = NULL;
+	int r = record_read_folder(&g->record, g->root, g->folder);
+
+	if (r < 0)
+		return r;
+	if (!r || strcmp(g->record.pending.id, g->id) || !pending_open(&g->record.pending))
+		return 0;
+	fault_point("guard-stand");
+	if (g->record.lock_wait > XTABLES_SECONDS)
+		g->record.lock_wait = XTABLES_SECONDS;
+	r = way_load(g->way, &g->record);
+	if (r < 0)
+		return r;
+	(void)!mlockall(MCL_CURRENT | MCL_FUTURE);
+	path = record_path(&g->record, RECORD_GUARD);
+	lock = lock_take(path, LOCK_SECONDS, NULL);
+	if (lock < 0)
+		return lock;
+	fault_point("guard-stands");
+	stand(g);
+	return 0;
+}
+
+int guard_stand(struct guarding *g)
+{
+	struct way way = {0};
+	int r;
+
+	g->way = &way;
+	guard_set_signals(g->stops);
+	log_set_sink(say);
+	log_set_state(NULL);
+	r = prepare_and_stand(g);
+	log_set_sink(NULL);
+	fputs(buf_str(&said), stderr);
+	buf_release(&said);
+	record_release(&g->record);
+	way_release(&way);
+	/* starting again would not repair it */
+	return r == -EBADMSG ? 0 : r;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "guard_step.h"
+
+#include "fault.h"
+#include "log.h"
+
+#include <errno.h>
+#include <time.h>
+
+#define UNDO_TRIES 3
+
+int way_load(struct way *w, const struct record *r)
+{
+	int e = w->before.format ? 0 : record_way(r, "before", &w->before);
+
+	if (e)
+		manifest_release(&w->before);
+	if (e || w->has_after)
+		return e;
+	e = record_way(r, "after", &w->after);
+	w->has_after = !e;
+	if (e)
+		manifest_release(&w->after);
+	return e == -ENOENT ? 0 : e;
+}
+
+void way_release(struct way *w)
+{
+	manifest_release(&w->before);
+	manifest_release(&w->after);
+	*w = (struct way){0};
+}
+
+/* It is final either way: who cannot be told here is told by the terminals and the log. */
+static void finish(struct record *r, enum guard_state state, struct store *store)
+{
+	int e;
+
+	if (record_write_outcome(r))
+		log_warning("status will not name what others had changed too");
+	e = record_step(r, state);
+	if (e < 0)
+		log_errno(e, "cannot note in '%s' that it is done", r->folder);
+	if (store && store_abandon(store))
+		log_warning("what was prepared to be saved is still there");
+	fault_point("guard-finished");
+}
+
+static enum guard_state undo(struct record *r, struct way *w)
+{
+	const struct timespec pause = {.tv_nsec = 200000000};
+
+	for (int i = 0; w->before.format && i < UNDO_TRIES; i++) {
+		if (i)
+			nanosleep(&pause, NULL);
+		strlist_release(&r->pending.conflicts);
+		switch (change_undo(&w->before.rs, w->has_after ? &w->after.rs : NULL,
+				    (unsigned)r->lock_wait, &r->pending.conflicts)) {
+		case CHANGE_DONE:
+		case CHANGE_NOTHING:
+			return GUARD_UNDONE;
+		case CHANGE_BUSY:
+			return GUARD_UNDOING;
+		default:
+			break;
+		}
+	}
+	return GUARD_LOST;
+}
+
+/* Rules come before records: a state that cannot be written keeps nobody from undoing. */
+enum guard_state step_undo(struct record *r, struct way *w, struct store *store)
+{
+	enum guard_state result;
+	int e = 0;
+
+	if (r->pending.state == GUARD_ARMED || r->pending.state == GUARD_SWAPPED)
+		e = record_step(r, GUARD_UNDOING);
+	if (e == -ENOENT || !pending_open(&r->pending))
+		return r->pending.state;
+	if (e < 0)
+		log_errno(e, "cannot note in '%s' that it is being undone", r->folder);
+	fault_point("guard-undo");
+	result = undo(r, w);
+	fault_point("guard-undone");
+	if (result != GUARD_UNDOING)
+		finish(r, result, store);
+	return result;
+}
+
+int step_confirm(struct record *r, struct store *store)
+{
+	int e = r->pending.state == GUARD_SWAPPED ? record_step(r, GUARD_CONFIRMING) : 0, kept;
+
+	if (e < 0)
+		return e == -ENOENT ? e : log_errno(e, "cannot change '%s'", r->folder);
+	fault_point("guard-confirm");
+	kept = store ? store_confirm(store) : 0;
+	fault_point("guard-confirm-kept");
+	e = record_step(r, kept < 0 ? GUARD_SWAPPED : GUARD_CONFIRMED);
+	if (e < 0)
+		log_errno(e, "cannot note in '%s' that it is confirmed", r->folder);
+	return kept;
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "trial.h"
+
+#include "hooks.h"
+#include "log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WITHIN_MOST (24 * 60 * 60)
+#define STATE_NEW "the new rules are in force"
+
+int trial_option(struct trial *t, int option, const char *value)
+{
+	char *end;
+
+	switch (option) {
+	case 'w':
+		t->within = (unsigned)strtoul(value, &end, 10);
+		if (*value < '0' || *value > '9' || *end || !t->within || t->within > WITHIN_MOST)
+			return usage_error(t->c, "'--within %s': seconds, from 1 to %d", value,
+					   WITHIN_MOST);
+		t->within_given = true;
+		return EXIT_DONE;
+	case 'N':
+		t->no_confirm = true;
+		return EXIT_DONE;
+	case 'R':
+		t->replace_pending = true;
+		return EXIT_DONE;
+	default:
+		return -1;
+	}
+}
+
+int trial_begin(struct trial *t, bool unguarded_too)
+{
+	t->guard = context_guard(t->c);
+	t->asks = !t->no_confirm && isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+	if (t->within_given && t->no_confirm)
+		return usage_error(t->c, "--within and --no-confirm exclude each other");
+	if (!t->asks && !t->within_given && !t->no_confirm) {
+		if (!unguarded_too)
+			return usage_error(t->c, "there is no terminal to ask on: --within SEC or "
+						 "--no-confirm is needed");
+		t->no_confirm = true;
+	}
+	if (!t->within)
+		t->within = TRIAL_WITHIN;
+	return t->replace_pending ? EXIT_DONE : refuse_pending(t->c);
+}
+
+char *pending_text(const struct pending *p)
+{
+	return str_printf("%s: '%s' by %s%s%s, began %s", p->id, p->what, p->user ? p->user : "unknown",
+			  p->from ? " from " : "", p->from ? p->from : "", time_text(p->began));
+}
+
+static int run_hooks(const struct trial *t, const char *event, const char *result)
+{
+	const struct hook h = {t->c->opt.root, event, t->what, result};
+
+	return hooks_run(&h);
+}
+
+static void add_touched(struct trial *t)
+{
+	for (size_t i = 0; t->touched && i < t->touched->n; i++)
+		strlist_add(&t->pending.touched, t->touched->s[i]);
+}
+
+static void story(struct trial *t)
+{
+	struct manifest m = {0};
+
+	story_fill(&m, NULL);
+	t->pending = (struct pending){.what = str_dup(t->what),
+				      .user = m.user ? str_dup(m.user) : NULL,
+				      .from = m.from ? str_dup(m.from) : NULL,
+				      .within = t->within};
+	add_touched(t);
+	manifest_release(&m);
+}
+
+/* All that can fail is done before the first rule changes. */
+static int prepare(struct trial *t)
+{
+	bool same = !t->act && ruleset_equal(t->change.live, t->change.target);
+	int r = same ? 0 : keep_live(t->c, t->change.live);
+
+	if (!r && t->prepare && !t->act)
+		r = t->prepare(t->arg);
+	if (!r)
+		r = run_hooks(t, HOOK_PRE_CHANGE, NULL);
+	if (!r)
+		story(t);
+	return r;
+}
+
+/* Files that were changed beside the rules stay as they are. */
+static void name_touched(const struct strlist *touched)
+{
+	for (size_t i = 0; touched && i < touched->n; i++)
+		log_warning("NOT undone: %s", touched->s[i]);
+}
+
+static void abandon(struct trial *t)
+{
+	guard_disarm(&t->guard);
+	if (t->c->store.dir && store_abandon(&t->c->store))
+		log_warning("what was prepared in '%s' could not be removed", t->c->store.dir);
+}
+
+static int undone(struct trial *t, enum guard_state state)
+{
+	name_touched(t->touched);
+	run_hooks(t, HOOK_POST_ROLLBACK, state == GUARD_LOST ? "lost" : "undone");
+	if (state == GUARD_LOST)
+		return EXIT_LOST;
+	log_note("undone: the old rules are back, verified");
+	return EXIT_UNDONE;
+}
+
+/* The answer came from elsewhere, or the deadline did. */
+static int settled(struct trial *t, enum guard_state state)
+{
+	if (state == GUARD_CONFIRMED) {
+		log_note("confirmed from another session: these rules stay");
+		return EXIT_DONE;
+	}
+	log_note("not confirmed in time");
+	name_touched(t->touched);
+	if (state == GUARD_LOST)
+		return EXIT_LOST;
+	log_note("undone: the old rules are back, verified");
+	return EXIT_UNDONE;
+}
+
+static int keep(struct trial *t)
+{
+	int r = guard_confirm(&t->guard, t->pending.id);
+
+	if (r == -ETIME)
+		return settled(t, GUARD_UNDONE);
+	if (r < 0)
+		return exit_status(r);
+	return t->c->store.dir && r > 0 ? EXIT_PARTIAL : EXIT_DONE;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal_number)
+{
+	(void)signal_number;
+	interrupted = 1;
+}
+
+/* What a person said, or what came to be without it. */
+enum answer { ANSWER_NONE, ANSWER_KEEP, ANSWER_UNDO, ANSWER_SETTLED };
+
+static enum answer read_answer(bool *ended)
+{
+	char line[128];
+	ssize_t n = read(STDIN_FILENO, line, sizeof(line) - 1);
+
+	if (n <= 0) {
+		*ended = !n || errno != EINTR;
+		return ANSWER_NONE;
+	}
+	line[n] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	if (!strcasecmp(line, "y") || !strcasecmp(line, "yes"))
+		return ANSWER_KEEP;
+	return !strcasecmp(line, "n") || !strcasecmp(line, "no") ? ANSWER_UNDO : ANSWER_NONE;
+}
+
+/* Whether nobody has to be asked any more; *state is what came of it. */
+static bool is_settled(const struct trial *t, enum guard_state *state)
+{
+	struct pending p = {0};
+	bool known = !guard_pending(&t->guard, &p);
+
+	*state = p.state;
+	pending_release(&p);
+	return known && (*state == GUARD_CONFIRMED || *state == GUARD_UNDONE || *state == GUARD_LOST ||
+			 *state == GUARD_IDLE);
+}
+
+static void show_prompt(const struct trial *t, unsigned *shown)
+{
+	unsigned left = pending_left(&t->pending);
+
+	if (*shown && (left >= *shown || (left % 10 && left > 10)))
+		return;
+	fprintf(stderr, "%sKeep these rules? (%u s left) ", *shown ? "\r" : "", left);
+	fflush(stderr);
+	*shown = left;
+}
+
+/*
+ * Ends with a yes or no, with Ctrl-C (no), or when it is settled without them. After the end of the input only
+ * that is left to wait for.
+ */
+static enum answer ask(struct trial *t, enum guard_state *state)
+{
+	enum answer answer = ANSWER_NONE;
+	bool ended = false;
+	unsigned shown = 0;
+
+	fprintf(stderr, "Open a NEW connection first. y = keep, n = undo now; or 'fwsnap confirm' there\n");
+	while (answer == ANSWER_NONE) {
+		struct pollfd in = {.fd = ended ? -1 : STDIN_FILENO, .events = POLLIN};
+
+		if (is_settled(t, state)) {
+			answer = ANSWER_SETTLED;
+			break;
+		}
+		show_prompt(t, &shown);
+		if (poll(&in, 1, 500) > 0) {
+			answer = read_answer(&ended);
+			shown = ended ? shown : 0;
+		}
+		if (interrupted)
+			answer = ANSWER_UNDO;
+	}
+	if (shown)
+		fputc('\n', stderr);
+	return answer;
+}
+
+/* Nobody holds the lock while a person thinks. */
+static enum answer ask_unlocked(struct trial *t, enum guard_state *state)
+{
+	struct sigaction action = {.sa_handler = interrupt}, before;
+	enum answer answer;
+
+	context_unlock(t->c);
+	sigaction(SIGINT, &action, &before);
+	sigprocmask(SIG_SETMASK, &t->signals, NULL);
+	answer = ask(t, state);
+	change_hold_signals(&t->signals);
+	sigaction(SIGINT, &before, NULL);
+	return answer;
+}
+
+static int undo(struct trial *t)
+{
+	enum guard_state state = guard_undo(&t->guard, NULL);
+
+	return state == GUARD_CONFIRMED ? settled(t, state) : undone(t, state);
+}
+
+static int decide(struct trial *t)
+{
+	enum guard_state state;
+	enum answer answer;
+
+	if (t->no_confirm)
+		return keep(t);
+	if (!t->asks) {
+		printf("pending %s until %s\n", t->pending.id,
+		       time_text(time(NULL) + pending_left(&t->pending)));
+		return EXIT_DONE;
+	}
+	name_touched(t->touched);
+	answer = ask_unlocked(t, &state);
+	if (answer == ANSWER_SETTLED)
+		return settled(t, state);
+	if (context_lock(t->c)) {
+		log_error("it stays pending: 'fwsnap confirm %s' keeps it", t->pending.id);
+		return EXIT_DENIED;
+	}
+	return answer == ANSWER_KEEP ? keep(t) : undo(t);
+}
+
+/* The rules have changed: from here on whoever does not say yes gets the old ones back. */
+static int swapped(struct trial *t)
+{
+	int r;
+
+	if (t->act)
+		add_touched(t);
+	r = guard_swapped(&t->guard, &t->pending, t->act ? t->change.target : NULL);
+
+	log_set_state(STATE_NEW);
+	if (r < 0)
+		return undo(t);
+	run_hooks(t, HOOK_POST_CHANGE, t->no_confirm ? "done" : "pending");
+	return decide(t);
+}
+
+/* What is worth knowing of a change that was made. */
+static void tell(const struct change *c)
+{
+	for (size_t i = 0; i < c->unstaged.n; i++)
+		log_warning("could not be staged: %s", c->unstaged.s[i]);
+	for (size_t i = 0; i < c->others.n; i++)
+		log_note("changed by others meanwhile, it stays: %s", c->others.s[i]);
+}
+
+static int change(struct trial *t)
+{
+	log_step("changing the rules");
+	switch (change_run(&t->change)) {
+	case CHANGE_DONE:
+	case CHANGE_NOTHING:
+		log_step(NULL);
+		tell(&t->change);
+		return swapped(t);
+	case CHANGE_STALE:
+		abandon(t);
+		return -ESTALE;
+	case CHANGE_BUSY:
+		abandon(t);
+		return EXIT_DENIED;
+	case CHANGE_UNDONE:
+		abandon(t);
+		return undone(t, GUARD_UNDONE);
+	case CHANGE_LOST:
+		abandon(t);
+		return undone(t, GUARD_LOST);
+	default:
+		abandon(t);
+		return EXIT_FAILED;
+	}
+}
+
+/* What is done by others is known once it is done. */
+static int act(struct trial *t)
+{
+	log_set_state(STATE_UNDOING);
+	if (t->act(t->arg) || (t->prepare && t->prepare(t->arg)))
+		return undo(t);
+	return swapped(t);
+}
+
+int trial_run(struct trial *t)
+{
+	int r = prepare(t);
+
+	change_hold_signals(&t->signals);
+	if (!r)
+		r = guard_arm(&t->guard, &t->pending, t->change.live,
+			      t->act ? NULL : t->change.target);
+	if (r < 0) {
+		abandon(t);
+		r = exit_status(r);
+	} else {
+		r = t->act ? act(t) : change(t);
+	}
+	sigprocmask(SIG_SETMASK, &t->signals, NULL);
+	return r;
+}
+
+void trial_release(struct trial *t)
+{
+	pending_release(&t->pending);
+	watch_close(t->change.watch);
+	change_release(&t->change);
+}
