@@ -70,18 +70,22 @@ static enum text_variant find_variant(const struct ruleset *live, const struct r
 	return variant;
 }
 
+/* A text with commands is run as it is: what it declares beside them replaces nothing. */
 static void read_act(struct rehearsing *g, struct act *a)
 {
 	const struct rehearse_file *f = a->file;
+	bool declares = true;
 
 	if (is_iptables(f->kind)) {
 		a->variant = find_variant(g->r->live, f);
 		iptables_mentions(&f->content, family_of(f->kind), a->variant, &g->mentions);
 	} else if (f->kind == TEXT_IPSET) {
-		ipset_mentions(&f->content, &g->mentions, &a->declared);
-	} else if (!nft_mentions(&f->content, &g->mentions, &a->declared)) {
-		strlist_release(&a->declared);
+		declares = ipset_mentions(&f->content, &g->mentions, &a->declared);
+	} else {
+		declares = nft_mentions(&f->content, &g->mentions, &a->declared);
 	}
+	if (!declares)
+		strlist_release(&a->declared);
 }
 
 /* The files in load order, and what they are about. */

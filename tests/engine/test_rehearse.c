@@ -269,6 +269,9 @@ static const struct {
 	 "create a hash:ip\nadd a 192.0.2.1\nadd a 192.0.2.2\n" SET_B
 	 "create c hash:ip\nadd c 192.0.2.9\n"
 	 "create all list:set\nadd all a\nadd all b\nadd all c\n"},
+	{"destroyed and made again by the file itself",
+	 "flush all\ndestroy a\ncreate a hash:ip\nadd a 192.0.2.9\nadd all b\nadd all a\n",
+	 "create a hash:ip\nadd a 192.0.2.9\n" SET_B SET_ALL},
 	{"swap, as scripts do it", "create t hash:ip\nadd t 192.0.2.9\nswap t a\ndestroy t\n",
 	 "create a hash:ip\nadd a 192.0.2.9\n" SET_B SET_ALL},
 };
