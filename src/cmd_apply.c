@@ -174,7 +174,11 @@ static int prepare_saving(void *arg)
 
 	if (!r)
 		r = saving_make(&a->saving);
-	return r || a->saving.unchanged ? r : saving_prepare(&a->saving, &id);
+	if (!r && !a->saving.unchanged)
+		r = saving_prepare(&a->saving, &id);
+	if (!r)
+		a->trial.kept = saving_report(&a->saving);
+	return r;
 }
 
 static void start_over(struct applying *a)

@@ -160,13 +160,14 @@ static int prepare(struct context *c)
 	cleanup_free char *config =
 		c->opt.config ? str_dup(c->opt.config)
 			      : str_printf("%s" SYSCONFDIR "/fwsnap/fwsnap.conf", c->opt.root);
-	int r;
+	int r = 0;
 
 	if (c->command->needs & NEEDS_ADMIN && !may_administer()) {
 		log_error("'%s' needs root (CAP_NET_ADMIN)", c->command->name);
 		return EXIT_DENIED;
 	}
-	r = c->command->needs & NEEDS_NO_STORE ? 0 : check_namespace(c);
+	if (!(c->command->needs & NEEDS_NO_STORE))
+		r = check_namespace(c);
 	if (c->command->needs & NEEDS_NO_MORE)
 		return exit_status(r);
 	if (!r)

@@ -104,23 +104,6 @@ static void clean(struct store *s)
 	intent_release(&waiting);
 }
 
-int store_recover(struct store *s)
-{
-	cleanup_free char *path = below(s, "intent");
-	struct intent in = {0};
-	int r = read_intent(&in, path), e;
-
-	if (r > 0) {
-		r = finish(s, &in);
-		e = r < 0 ? 0 : file_remove(path);
-		if (e < 0)
-			r = log_errno(e, "cannot remove '%s'", path);
-	}
-	intent_release(&in);
-	clean(s);
-	return r;
-}
-
 /* a save that waits for its confirmation */
 
 /* The names that its pieces have and are to have. */
@@ -196,22 +179,32 @@ static void take_back(const char *from, const char *to)
 		log_errno(r, "cannot take '%s' back", from);
 }
 
-/* From the intent on store_recover finishes, or takes back, what is cut off. */
+/* Up to here it waits, and may be confirmed again, or abandoned; from here on it only goes forward. */
 static int flip(struct store *s, const struct waiting *w)
 {
 	int r = w->intent.made ? file_rename(w->temp, w->snapshot) : 0;
 
-	if (!r)
-		r = file_rename(w->pending, w->intent_path);
+	/* one that was cut off has done so */
+	if (r == -ENOENT && !access(w->snapshot, F_OK))
+		r = 0;
 	if (!r)
 		r = file_rename(w->link, w->current);
 	if (!r || is_current(s, w))
 		return 0;
 	log_errno(r, "cannot make snapshot %u the current one", w->intent.new);
-	take_back(w->intent_path, w->pending);
 	if (w->intent.made)
 		take_back(w->snapshot, w->temp);
 	return r;
+}
+
+static int finish_waiting(struct store *s, const struct waiting *w)
+{
+	int r = file_rename(w->pending, w->intent_path);
+
+	if (r < 0)
+		return log_errno(r, "cannot replace '%s'", w->intent_path);
+	r = finish_texts(s, &w->intent, true);
+	return r < 0 ? r : file_remove(w->intent_path);
 }
 
 int store_confirm(struct store *s)
@@ -222,12 +215,8 @@ int store_confirm(struct store *s)
 
 	if (waits)
 		r = flip(s, &w);
-	if (waits && !r) {
-		r = finish_texts(s, &w.intent, true);
-		if (!r)
-			r = file_remove(w.intent_path);
-		r = r < 0;
-	}
+	if (waits && !r)
+		r = finish_waiting(s, &w) < 0;
 	waiting_release(&w);
 	return r;
 }
@@ -254,5 +243,41 @@ int store_abandon(struct store *s)
 			log_errno(r, "cannot remove what '%s' names", w.pending);
 	}
 	waiting_release(&w);
+	return r;
+}
+
+/* A confirmation that was cut off once it was the current version. */
+static int resume(struct store *s)
+{
+	struct waiting w;
+	int r = waiting_read(&w, s);
+
+	if (r > 0)
+		r = is_current(s, &w);
+	if (r > 0) {
+		log_note("snapshot %u is the current one: what was cut off is finished",
+			 w.intent.new);
+		r = finish_waiting(s, &w);
+	}
+	waiting_release(&w);
+	return r;
+}
+
+int store_recover(struct store *s)
+{
+	cleanup_free char *path = below(s, "intent");
+	struct intent in = {0};
+	int r = read_intent(&in, path), e;
+
+	if (r > 0) {
+		r = finish(s, &in);
+		e = r < 0 ? 0 : file_remove(path);
+		if (e < 0)
+			r = log_errno(e, "cannot remove '%s'", path);
+	}
+	intent_release(&in);
+	if (!r)
+		r = resume(s);
+	clean(s);
 	return r;
 }

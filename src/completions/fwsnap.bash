@@ -13,7 +13,7 @@ _fwsnap_refs() {
 }
 
 _fwsnap() {
-	local commands='save restore list show diff verify tag untag prune export import status check'
+	local commands='save apply run confirm rollback restore check list show diff verify tag untag prune export import status'
 	local word command='' root='' previous=${COMP_WORDS[COMP_CWORD - 1]} current=${COMP_WORDS[COMP_CWORD]} i choice=''
 
 	COMPREPLY=()
