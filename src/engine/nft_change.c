@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/nft_stage.h"
+#include "fault.h"
 #include "log.h"
 #include "order.h"
 
@@ -303,6 +304,7 @@ static int send_step(struct work *w, enum nft_step step)
 		plan->messages += b.count;
 		w->begun |= !r || r == -ENOBUFS;
 		take_stoppers(w, &b);
+		fault_point("change-nft-batch");
 	}
 	nft_batch_release(&b);
 	return r;

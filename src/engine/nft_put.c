@@ -287,6 +287,9 @@ bool nft_rule_is_late(const struct nft_side *s, const struct nlmsghdr *nlh)
 	return l.late;
 }
 
+/* As nft writes a comment: its type, its length, and the text with its NUL. */
+static const char passing_mark[] = "\0\x07" "fwsnap";
+
 void nft_put_verdict(struct nft_batch *b, const struct nft_verdict *v)
 {
 	size_t at = nft_message_begin(b, NFT_MSG_NEWRULE, v->family,
@@ -313,7 +316,20 @@ void nft_put_verdict(struct nft_batch *b, const struct nft_verdict *v)
 	nft_nest_end(b, data);
 	nft_nest_end(b, element);
 	nft_nest_end(b, list);
+	nft_put(b, NFTA_RULE_USERDATA, passing_mark, sizeof(passing_mark));
 	nft_message_end(b, at);
+}
+
+bool nft_rule_is_passing(const struct nlmsghdr *rule)
+{
+	const struct nlattr *tb[NFTA_RULE_MAX + 1];
+	size_t len;
+	const struct nlattr *first = netlink_first(rule, &len), *mark;
+
+	netlink_attributes(first, len, tb, NFTA_RULE_MAX);
+	mark = tb[NFTA_RULE_USERDATA];
+	return mark && netlink_length(mark) == sizeof(passing_mark) &&
+	       !memcmp(netlink_payload(mark), passing_mark, sizeof(passing_mark));
 }
 
 void nft_put_delete(struct nft_batch *b, uint8_t message, const struct table *t, const char *name,

@@ -46,7 +46,11 @@ struct nft_verdict {
 	uint64_t before; /* as above */
 	bool noted; /* its handle is echoed into the batch's stoppers */
 };
+/* It has a mark: a change that was cut off leaves it. */
 void nft_put_verdict(struct nft_batch *b, const struct nft_verdict *v);
+bool nft_rule_is_passing(const struct nlmsghdr *rule);
+/* Temporary chains are named so. */
+#define NFT_PASSING_CHAIN "fwsnap_"
 
 /* NFT_MSG_DEL* of what has a name: chain, set, object (type: NFT_OBJECT_*), flowtable; NULL: the table. */
 void nft_put_delete(struct nft_batch *b, uint8_t message, const struct table *t, const char *name,

@@ -27,8 +27,10 @@ static void load_all(bool b)
 {
 	row_load_well("nft", b ? "create s hash:ip counters\nadd s 1.1.1.1\nadd s 2.2.2.2\ncreate kind hash:net\n"
 				: "create s hash:ip counters\nadd s 1.1.1.1\nadd s 3.3.3.3\ncreate kind hash:ip\ncreate gone hash:ip\n",
-		      b ? T(SET("1.1.1.1, 2.2.2.2") IN("policy drop; ip saddr { 1.1.1.1, 9.9.9.9 } accept\ntcp dport 23 accept"))
-			: T(SET("1.1.1.1") IN("policy accept; tcp dport 22 accept")) "table ip gone {\n" IN("counter") "}\n");
+		      b ? T(SET("1.1.1.1, 2.2.2.2") IN("policy drop; counter\nip saddr { 1.0.0.0/8, 9.9.9.9 } accept\ntcp dport 23 accept\nudp dport 9\n")
+				"chain c {\nip saddr { 3.0.0.0/8, 9.9.9.9 } accept\n}\nchain d {\ncounter\nip saddr { 4.0.0.0/8, 9.9.9.9 } accept\n}\n")
+			: T(SET("1.1.1.1") IN("policy accept; counter\ntcp dport 22 accept\nudp dport 9\n")
+				"chain c {\n}\nchain d {\ncounter\nip saddr { 5.0.0.0/8, 9.9.9.9 } drop\n}\n") "table ip gone {\n" IN("counter") "}\n");
 	if (!engines[ENGINE_XTABLES])
 		return;
 	row_load_well("iptables-legacy", NULL,
@@ -76,7 +78,7 @@ static bool cut_off(struct ruleset *target, const char *point)
 }
 
 static const char *const points[] = {
-	"change-held",	 "change-ipset-swap", "change-ipset",	 "change-nft",	     "change-xtables-table",
+	"change-held",	 "change-ipset-swap", "change-ipset",	 "change-nft-batch", "change-nft",	     "change-xtables-table",
 	"change-xtables", "change-finished",  "change-released", "change-verified",
 };
 
