@@ -71,6 +71,13 @@ int refuse_pending(struct context *c)
 	return status;
 }
 
+void prune_history(struct context *c)
+{
+	if (c->store.dir && store_prune(&c->store, c->config.keep, c->config.keep_automatic, false,
+					NULL, NULL) < 0)
+		log_warning("old snapshots could not be removed");
+}
+
 bool have_store(const struct context *c)
 {
 	if (!c->store.dir)

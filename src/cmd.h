@@ -98,6 +98,9 @@ struct guard context_guard(struct context *c);
 /* EXIT_FAILED (logged, with what ends it) if a change is pending, else EXIT_DONE. */
 int refuse_pending(struct context *c);
 
+/* Removes versions beyond those that the configuration keeps (a failure is a warning). */
+void prune_history(struct context *c);
+
 /* Whether there is any history; if not, says so. */
 bool have_store(const struct context *c);
 

@@ -28,7 +28,8 @@ struct applying {
 	char **command; /* NULL-terminated; NULL: files */
 	const char *message;
 	int type; /* of enum text_kind, -1: to be guessed */
-	bool dry_run, allow_empty, force_remove, in_live;
+	bool dry_run, allow_empty, force_remove;
+	bool in_live; /* no rehearsal: it is done for real, behind the guard */
 	char *what;
 };
 
@@ -158,7 +159,8 @@ static void name_change(struct applying *a)
 	for (size_t i = 0; i < a->nfiles; i++)
 		*(const char **)array_grow(&names, &n, sizeof(*names)) = a->files[i].name;
 	array_grow(&names, &n, sizeof(*names));
-	a->what = a->command ? join(a->in_live ? "run --live --" : "run --", (const char *const *)a->command)
+	a->what = a->command ? join(a->in_live ? "run --live --" : "run --",
+					  (const char *const *)a->command)
 			     : join("apply", names);
 	free(names);
 	a->trial.what = a->what;
@@ -172,7 +174,11 @@ static int prepare_saving(void *arg)
 
 	if (!r)
 		r = saving_make(&a->saving);
-	return r || a->saving.unchanged ? r : saving_prepare(&a->saving, &id);
+	if (!r && !a->saving.unchanged)
+		r = saving_prepare(&a->saving, &id);
+	if (!r)
+		a->trial.kept = saving_report(&a->saving);
+	return r;
 }
 
 static void start_over(struct applying *a)
@@ -252,7 +258,7 @@ static int attempt(struct applying *a)
 	r = rehearse_all(a);
 	if (r < 0)
 		return exit_status(r);
-	r = print_difference(a->c, &a->live, "live", &a->saving.rs, a->what, false);
+	r = print_difference(a->c, &a->live, "live", &a->saving.rs, "the new rules", false);
 	if (a->dry_run || (r != EXIT_DONE && r != EXIT_DIFFERS))
 		return r;
 	if (r == EXIT_DONE) {
@@ -284,7 +290,7 @@ static int run_attempts(struct applying *a)
 	return EXIT_FAILED;
 }
 
-/* What the guard stands behind: the command, then a look at what it made. */
+/* What the guard stands behind: a command, or the files as they are; then a look at what came of it. */
 static int act(void *arg)
 {
 	struct applying *a = arg;
@@ -299,7 +305,7 @@ static int act(void *arg)
 static int prepare_live(void *arg)
 {
 	struct applying *a = arg;
-	int r = print_difference(a->c, &a->live, "live", &a->saving.rs, a->what, false);
+	int r = print_difference(a->c, &a->live, "live", &a->saving.rs, "the new rules", false);
 
 	if (r != EXIT_DONE && r != EXIT_DIFFERS)
 		return -ECANCELED;
@@ -307,7 +313,7 @@ static int prepare_live(void *arg)
 	return r ? r : prepare_saving(a);
 }
 
-static int run_live(struct applying *a)
+static int change_live(struct applying *a)
 {
 	int r;
 
@@ -341,19 +347,22 @@ int cmd_apply(struct context *c, int argc, char **argv)
 	static const struct option options[] = {
 		{"message", required_argument, NULL, 'm'}, {"dry-run", no_argument, NULL, 'n'},
 		{"type", required_argument, NULL, 'T'},	   {"allow-empty", no_argument, NULL, 'e'},
-		{"force-remove", no_argument, NULL, 'f'},  TRIAL_OPTIONS,
+		{"force-remove", no_argument, NULL, 'f'},  {"no-rehearsal", no_argument, NULL, 'l'},
+		TRIAL_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
 	struct applying a = {.c = c, .trial.c = c, .type = -1};
 	int r = parse(&a, argc, argv, options);
 
+	if (!r && a.in_live && a.dry_run)
+		r = usage_error(c, "--no-rehearsal and --dry-run exclude each other");
 	if (!r && !a.dry_run)
 		r = trial_begin(&a.trial, false);
 	if (!r)
 		r = exit_status(read_files(&a, argv + optind));
 	if (!r) {
 		name_change(&a);
-		r = run_attempts(&a);
+		r = a.in_live ? change_live(&a) : run_attempts(&a);
 	}
 	release(&a);
 	return r;
@@ -379,7 +388,7 @@ int cmd_run(struct context *c, int argc, char **argv)
 	if (!r) {
 		a.command = argv + optind;
 		name_change(&a);
-		r = a.in_live ? run_live(&a) : run_attempts(&a);
+		r = a.in_live ? change_live(&a) : run_attempts(&a);
 	}
 	release(&a);
 	return r;

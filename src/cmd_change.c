@@ -298,6 +298,7 @@ int cmd_confirm(struct context *c, int argc, char **argv)
 
 		log_set_state(NULL);
 		log_note("kept %s", text);
+		prune_history(c);
 	}
 	pending_release(&p);
 	return r > 0 ? EXIT_PARTIAL : exit_status(r);
@@ -390,9 +391,8 @@ static int step_back(struct restoring *s)
 	if (r < 0)
 		return exit_status(r);
 	tell_step(s);
-	r = show(s);
-	if (s->dry_run || (r != EXIT_DONE && r != EXIT_DIFFERS))
-		return r;
+	if (s->dry_run)
+		return show(s);
 	r = restore(s);
 	if (!r && left && store_mark(&s->c->store, left, true))
 		return EXIT_PARTIAL;

@@ -113,9 +113,7 @@ static int finish(struct saving *s, int r)
 		return EXIT_FAILED;
 	report_saved(s, id);
 	status = saving_report(s);
-	if (store_prune(&s->c->store, s->c->config.keep, s->c->config.keep_automatic, false, NULL,
-			NULL) < 0)
-		log_warning("old snapshots could not be removed");
+	prune_history(s->c);
 	return status;
 }
 

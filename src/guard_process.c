@@ -117,7 +117,8 @@ static void act(struct guarding *g, int lock, const char *why)
 	struct store store = {0};
 	struct store *s = NULL;
 
-	if (lock >= 0 && g->record.store && !store_open(&store, g->record.store, g->root, false))
+	if (lock >= 0 && g->record.store && !store_open(&store, g->record.store, g->root, false) &&
+	    store_recover(&store) >= 0)
 		s = &store;
 	if (g->record.pending.state != GUARD_CONFIRMING)
 		undo(g, s, why);

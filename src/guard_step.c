@@ -58,7 +58,10 @@ static enum guard_state undo(struct record *r, struct way *w)
 				    (unsigned)r->lock_wait, &r->pending.conflicts)) {
 		case CHANGE_DONE:
 		case CHANGE_NOTHING:
-			return GUARD_UNDONE;
+			/* of a change that was cut off between two engines */
+			if (change_hold_remove() >= 0)
+				return GUARD_UNDONE;
+			break;
 		case CHANGE_BUSY:
 			return GUARD_UNDOING;
 		default:

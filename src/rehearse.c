@@ -411,18 +411,46 @@ static int rehearse_command(struct rehearsing *g)
 	return r;
 }
 
+static int load_for_real(struct rehearsing *g)
+{
+	int r = 0;
+
+	read_acts(g);
+	for (size_t i = 0; i < g->n && !r; i++) {
+		const struct rehearse_file *f = g->acts[i].file;
+
+		r = text_load(&g->scratch, f->kind, g->acts[i].variant, &f->content, f->name);
+	}
+	return r;
+}
+
+static void rehearsing_release(struct rehearsing *g)
+{
+	scratch_close(&g->scratch);
+	for (size_t i = 0; i < g->n; i++)
+		strlist_release(&g->acts[i].declared);
+	free(g->acts);
+	mentions_release(&g->mentions);
+	strlist_release(&g->links);
+}
+
 int rehearse(struct rehearsal *r)
 {
 	struct rehearsing g = {.r = r, .scratch = SCRATCH_INIT};
 	int result = r->command ? rehearse_command(&g) : rehearse_files(&g);
 
 	scratch_lookups(&g.scratch, &r->resolved);
-	scratch_close(&g.scratch);
-	for (size_t i = 0; i < g.n; i++)
-		strlist_release(&g.acts[i].declared);
-	free(g.acts);
-	mentions_release(&g.mentions);
-	strlist_release(&g.links);
+	rehearsing_release(&g);
+	return result;
+}
+
+/* What is no scratch is where we are. */
+int rehearse_live(struct rehearsal *r)
+{
+	struct rehearsing g = {.r = r, .scratch = SCRATCH_INIT};
+	int result = r->command ? rehearse_run(r, NULL) : load_for_real(&g);
+
+	rehearsing_release(&g);
 	return result;
 }
 

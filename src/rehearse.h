@@ -45,7 +45,10 @@ void rehearse_file_release(struct rehearse_file *file);
  */
 must_check int rehearse(struct rehearsal *r);
 void rehearsal_release(struct rehearsal *r);
-/* Runs r->command for real, in the caller's namespace and environment: fills status and touched. Returns as rehearse. */
+/*
+ * Runs r->command, or loads the files, for real, in the caller's namespace and environment: fills status and touched. Returns as
+ * rehearse; part of it may be done all the same.
+ */
 must_check int rehearse_live(struct rehearsal *r);
 
 /*

@@ -151,14 +151,14 @@ static int judge(const char *command, int status)
 	return status ? -EINVAL : 0;
 }
 
-/* In the scratch, or where we are. */
-static int run(struct rehearsal *r, struct scratch *s, char *const *environment)
+int rehearse_run(struct rehearsal *r, struct scratch *s)
 {
+	cleanup_free char **environment = s ? make_environment() : NULL;
 	struct traces before = {0}, after = {0};
 	struct exec e = EXEC_INIT;
 
 	e.argv = r->command;
-	e.environment = environment;
+	e.environment = s ? environment : environ;
 	take_traces(&before);
 	r->status = s ? scratch_run(s, &e) : exec_run(&e);
 	take_traces(&after);
@@ -166,16 +166,4 @@ static int run(struct rehearsal *r, struct scratch *s, char *const *environment)
 	traces_release(&before);
 	traces_release(&after);
 	return judge(r->command[0], r->status);
-}
-
-int rehearse_run(struct rehearsal *r, struct scratch *s)
-{
-	cleanup_free char **environment = make_environment();
-
-	return run(r, s, environment);
-}
-
-int rehearse_live(struct rehearsal *r)
-{
-	return run(r, NULL, environ);
 }

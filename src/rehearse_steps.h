@@ -14,7 +14,7 @@
  */
 must_check int rehearse_compare(struct rehearsal *r, const struct mentions *m);
 
-/* Runs r->command in the scratch; fills r->status and r->touched. 0, -EINVAL (logged): refused, other -errno (logged). */
+/* Runs r->command in the scratch, or for real (NULL); fills r->status and r->touched. 0, -EINVAL (logged): refused, other -errno (logged). */
 must_check int rehearse_run(struct rehearsal *r, struct scratch *s);
 
 #endif

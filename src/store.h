@@ -126,7 +126,8 @@ must_check int store_pending(struct store *s, unsigned *id);
 char *store_pending_path(struct store *s, unsigned id);
 /*
  * Only renames. 0 also if nothing waits; 1: it is the current version, but text files are left to do
- * (logged), which store_recover does; -errno (logged): it waits as before.
+ * (logged), which store_recover does; -errno (logged): it waits as before. One that is cut off still waits, to be
+ * confirmed again or abandoned, or it is the current version, and store_recover does the rest.
  */
 must_check int store_confirm(struct store *s);
 /* Removes all of it; nothing waits any more. */

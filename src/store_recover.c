@@ -65,8 +65,10 @@ static int finish(struct store *s, const struct intent *in)
 		r = finish_texts(s, in, forward);
 	if (r < 0)
 		return r;
-	if (forward)
+	if (forward) {
+		log_note("snapshot %u is the current one: what was cut off is finished", in->new);
 		return 1;
+	}
 	r = in->made ? file_remove(snapshot) : 0;
 	return r < 0 ? log_errno(r, "cannot remove '%s'", snapshot) : 0;
 }
@@ -161,58 +163,12 @@ char *store_pending_path(struct store *s, unsigned id)
 	return path;
 }
 
-/* A failed step may have been done all the same (fsync of the folder): look, do not remember. */
+/* A step that failed may have been done all the same (fsync of the folder): look, do not remember. */
 static bool is_current(struct store *s, const struct waiting *w)
 {
 	unsigned current;
 
 	return !store_current(s, &current) && current == w->intent.new;
-}
-
-/* A confirm that was cut off behind its commit point is finished like any save. */
-static int adopt_confirmed(struct store *s)
-{
-	struct waiting w;
-	int r = waiting_read(&w, s);
-
-	if (r > 0 && is_current(s, &w)) {
-		r = file_rename(w.pending, w.intent_path);
-		if (r < 0)
-			log_errno(r, "cannot rename '%s'", w.pending);
-	}
-	waiting_release(&w);
-	return r < 0 ? r : 0;
-}
-
-/* 1: *id is the current version, what was left to do for it is done. */
-static int recover(struct store *s, unsigned *id)
-{
-	cleanup_free char *path = below(s, "intent");
-	struct intent in = {0};
-	int r = adopt_confirmed(s), e;
-
-	if (!r)
-		r = read_intent(&in, path);
-	if (r > 0) {
-		r = finish(s, &in);
-		e = r < 0 ? 0 : file_remove(path);
-		if (e < 0)
-			r = log_errno(e, "cannot remove '%s'", path);
-	}
-	*id = in.new;
-	intent_release(&in);
-	clean(s);
-	return r;
-}
-
-int store_recover(struct store *s)
-{
-	unsigned id;
-	int r = recover(s, &id);
-
-	if (r > 0)
-		log_note("snapshot %u is the current one: what was cut off is finished", id);
-	return r;
 }
 
 static void take_back(const char *from, const char *to)
@@ -223,11 +179,14 @@ static void take_back(const char *from, const char *to)
 		log_errno(r, "cannot take '%s' back", from);
 }
 
-/* The link is the commit point. Of a confirm that was cut off the snapshot may have its name. */
+/* Up to here it waits, and may be confirmed again, or abandoned; from here on it only goes forward. */
 static int flip(struct store *s, const struct waiting *w)
 {
-	int r = w->intent.made && access(w->snapshot, F_OK) ? file_rename(w->temp, w->snapshot) : 0;
+	int r = w->intent.made ? file_rename(w->temp, w->snapshot) : 0;
 
+	/* one that was cut off has done so */
+	if (r == -ENOENT && !access(w->snapshot, F_OK))
+		r = 0;
 	if (!r)
 		r = file_rename(w->link, w->current);
 	if (!r || is_current(s, w))
@@ -238,19 +197,26 @@ static int flip(struct store *s, const struct waiting *w)
 	return r;
 }
 
+static int finish_waiting(struct store *s, const struct waiting *w)
+{
+	int r = file_rename(w->pending, w->intent_path);
+
+	if (r < 0)
+		return log_errno(r, "cannot replace '%s'", w->intent_path);
+	r = finish_texts(s, &w->intent, true);
+	return r < 0 ? r : file_remove(w->intent_path);
+}
+
 int store_confirm(struct store *s)
 {
-	struct waiting w = {0};
-	unsigned id;
-	int r = recover(s, &id);
+	struct waiting w;
+	int r = waiting_read(&w, s);
+	bool waits = r > 0;
 
-	if (r >= 0)
-		r = waiting_read(&w, s);
-	if (r > 0) {
+	if (waits)
 		r = flip(s, &w);
-		if (!r)
-			r = recover(s, &id) < 0;
-	}
+	if (waits && !r)
+		r = finish_waiting(s, &w) < 0;
 	waiting_release(&w);
 	return r;
 }
@@ -277,5 +243,41 @@ int store_abandon(struct store *s)
 			log_errno(r, "cannot remove what '%s' names", w.pending);
 	}
 	waiting_release(&w);
+	return r;
+}
+
+/* A confirmation that was cut off once it was the current version. */
+static int resume(struct store *s)
+{
+	struct waiting w;
+	int r = waiting_read(&w, s);
+
+	if (r > 0)
+		r = is_current(s, &w);
+	if (r > 0) {
+		log_note("snapshot %u is the current one: what was cut off is finished",
+			 w.intent.new);
+		r = finish_waiting(s, &w);
+	}
+	waiting_release(&w);
+	return r;
+}
+
+int store_recover(struct store *s)
+{
+	cleanup_free char *path = below(s, "intent");
+	struct intent in = {0};
+	int r = read_intent(&in, path), e;
+
+	if (r > 0) {
+		r = finish(s, &in);
+		e = r < 0 ? 0 : file_remove(path);
+		if (e < 0)
+			r = log_errno(e, "cannot remove '%s'", path);
+	}
+	intent_release(&in);
+	if (!r)
+		r = resume(s);
+	clean(s);
 	return r;
 }

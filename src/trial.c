@@ -149,7 +149,8 @@ static int keep(struct trial *t)
 		return settled(t, GUARD_UNDONE);
 	if (r < 0)
 		return exit_status(r);
-	return t->c->store.dir && r > 0 ? EXIT_PARTIAL : EXIT_DONE;
+	prune_history(t->c);
+	return r > 0 ? EXIT_PARTIAL : t->kept;
 }
 
 static volatile sig_atomic_t interrupted;

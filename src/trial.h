@@ -27,6 +27,7 @@ struct trial {
 	struct change change;            /* live, target, watch, lock_wait; results */
 	/* Prepares what confirm is to make current (store.h); NULL: nothing. 0 or -errno (logged). */
 	int (*prepare)(void *arg);
+	int kept; /* exit status once it is kept: EXIT_PARTIAL where `prepare` found that not all could be saved */
 	/*
 	 * NULL, or what changes the live rules in our place; it fills change.target with what they
 	 * are then, and `prepare` comes after it. 0 or -errno (logged): it is undone.

@@ -50,7 +50,7 @@ static int set_membership(struct watch *w, int option)
 
 int nft_watch_init(struct watch *w)
 {
-	struct sockaddr_nl own;
+	struct sockaddr_nl own = {0};
 	socklen_t len = sizeof(own);
 	int r, size = EVENTS_BUFFER;
 

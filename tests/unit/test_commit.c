@@ -379,6 +379,28 @@ static void a_crash_while_it_is_prepared_or_confirmed_leaves_one_state_whole(voi
 	assert_true(old > 20 && new > 5);
 }
 
+/* Whoever began to confirm has said so: what it left is confirmed by another. */
+static void a_confirmation_that_was_cut_off_goes_on(void **state)
+{
+	cleanup_strlist struct strlist points = {NULL, 0};
+	struct history *h = *state;
+
+	begin_and_copy(h);
+	again(h);
+	assert_int_equal(prepare(&h->store), 0);
+	fault_points(h, store_confirm, &points);
+	assert_true(points.n > 5);
+	for (size_t i = 0; i < 2 * points.n; i++) {
+		again(h);
+		assert_int_equal(prepare(&h->store), 0);
+		assert_int_equal(child(h, store_confirm, points.s[i / 2], "err"), FAULT_STATUS);
+		/* whether or not another command was there in between */
+		if ((i % 2 && store_recover(&h->store) < 0) || store_confirm(&h->store) < 0 ||
+		    store_recover(&h->store) < 0 || !is_new(h) || !nothing_is_left_over(h))
+			fail_msg("%s", points.s[i / 2]);
+	}
+}
+
 /* Each call that can fail, in turn: it waits as before, or it is the current version. */
 static void a_confirmation_that_fails_leaves_it_waiting(void **state)
 {
@@ -762,6 +784,7 @@ int main(void)
 		TEST(an_abandoned_save_leaves_nothing),
 		TEST(a_prepared_switch_is_confirmed_like_a_save),
 		TEST(a_crash_while_it_is_prepared_or_confirmed_leaves_one_state_whole),
+		TEST(a_confirmation_that_was_cut_off_goes_on),
 		TEST(a_confirmation_that_fails_leaves_it_waiting),
 		TEST(a_save_that_cannot_be_prepared_leaves_nothing),
 		TEST(a_first_save_that_crashes_leaves_all_or_nothing),
