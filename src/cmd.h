@@ -47,6 +47,7 @@ enum needs {
 	NEEDS_CREATE = 4, /* the store is made if absent */
 	NEEDS_SETTLED = 8, /* it is refused while a change is pending */
 	NEEDS_NO_MORE = 16, /* not even the configuration */
+	NEEDS_NO_STORE = 32, /* it opens none, and works in any namespace */
 };
 
 struct command {

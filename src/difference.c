@@ -26,7 +26,7 @@ static bool differ(const struct making *m, const struct table *a, const struct t
 {
 	if (!table_equal(a, b))
 		return true;
-	return m->dynamic && there(a) && !digest_equal(a->dynamic, b->dynamic);
+	return m->dynamic && there(a) && there(b) && !digest_equal(a->dynamic, b->dynamic);
 }
 
 static void add_pair(struct making *m, const struct table *old, const struct table *new)

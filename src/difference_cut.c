@@ -41,8 +41,8 @@ size_t pair_elements(const struct pair *p, enum side side, size_t at)
 {
 	size_t n = 0;
 
-	for (size_t i = at; i < p->changes.n && same_group(&p->changes.change[at],
-							   &p->changes.change[i]); i++)
+	for (size_t i = at;
+	     i < p->changes.n && same_group(&p->changes.change[at], &p->changes.change[i]); i++)
 		n += change_side(&p->changes.change[i], side) != NULL;
 	return n;
 }
@@ -130,8 +130,8 @@ static void find_needs(const struct pair *p, enum side side, const struct select
 		e->refers(p->table[side], items, s->n, need, needs);
 	for (int kind = 0; kind < ITEM_KINDS; kind++)
 		if (needs->of[kind].n)
-			qsort(needs->of[kind].name, needs->of[kind].n, sizeof(*needs->of[kind].name),
-			      compare_name);
+			qsort(needs->of[kind].name, needs->of[kind].n,
+			      sizeof(*needs->of[kind].name), compare_name);
 	free(items);
 }
 
@@ -151,7 +151,8 @@ static void select_others(struct selection *s, const struct pair *p, enum side s
 
 static int compare_piece(const void *a, const void *b)
 {
-	const struct item *x = ((const struct piece *)a)->item, *y = ((const struct piece *)b)->item;
+	const struct item *x = ((const struct piece *)a)->item,
+			  *y = ((const struct piece *)b)->item;
 
 	return x->kind != y->kind ? (x->kind < y->kind ? -1 : 1) : x < y ? -1 : x > y;
 }
@@ -199,7 +200,8 @@ static bool holds_sets(const struct table *t)
 	return t->type && !strcmp(t->type, "list:set");
 }
 
-/* The ipsets that have to be there for the table: those that its rules name; those that it may hold. */
+/* The ipsets that have to be there for the table: those that its rules name; those that it may
+ * hold. */
 static int compose_sets(struct cut *c, struct ruleset *from, const struct table *t)
 {
 	int r = 0;
@@ -209,8 +211,7 @@ static int compose_sets(struct cut *c, struct ruleset *from, const struct table 
 
 		if (set->engine != ENGINE_IPSET || set == t)
 			continue;
-		if (holds_sets(t) ? !holds_sets(set)
-				  : ruleset_set_named(&c->rs, set->name) != NULL)
+		if (holds_sets(t) ? !holds_sets(set) : ruleset_set_named(&c->rs, set->name) != NULL)
 			r = compose_header(&c->rs, from, set);
 	}
 	return r;
@@ -262,7 +263,8 @@ static void cut_listing(struct cut *c, const struct table *t, const struct text_
 	c->listed = true;
 }
 
-/* Whether the text alone makes the table: iptables-save passes over in silence what it cannot show. */
+/* Whether the text alone makes the table: iptables-save passes over in silence what it cannot show.
+ */
 static bool text_proves(struct scratch *s, struct cut *c, const struct table *t,
 			const struct text_way *w, const struct buf *text, struct buf *why)
 {
@@ -319,8 +321,8 @@ void pair_list(struct pair *p, struct scratch *s)
 {
 	const struct table *t = pair_table(p);
 	struct text_way way = {.kind = text_home(t),
-			       .variant = t->engine == ENGINE_XTABLES ? VARIANT_LEGACY
-								      : VARIANT_NFT};
+			       .variant =
+				       t->engine == ENGINE_XTABLES ? VARIANT_LEGACY : VARIANT_NFT};
 
 	if (list_by(p, s, &way) || t->engine != ENGINE_NFT || way.kind == TEXT_NFT)
 		return;

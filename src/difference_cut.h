@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * difference_cut - both sides of a table, cut down to what differs, and listed (for difference*.c only)
+ * difference_cut - both sides of a table, cut down to what differs, and listed (for difference*.c
+ * only)
  *
  * A cut is a ruleset of one table, and of the ipsets that it names, without their members. It
  * is small where the difference is, so that loading and listing it takes no longer than the

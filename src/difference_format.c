@@ -180,9 +180,9 @@ static json_t *section_json(const struct difference_section *s)
 	json_t *lines = json_array();
 
 	for (size_t i = 0; i < s->nlines; i++)
-		json_array_append_new(lines, json_pack("{s:o,s:s}", "sign",
-						       sign_json(s->lines[i].sign), "text",
-						       s->lines[i].text));
+		json_array_append_new(lines,
+				      json_pack("{s:o,s:s}", "sign", sign_json(s->lines[i].sign),
+						"text", s->lines[i].text));
 	return json_pack("{s:s?,s:o,s:s?,s:o}", "name", s->name, "sign", sign_json(s->sign), "note",
 			 s->note, "lines", lines);
 }
@@ -193,8 +193,8 @@ static json_t *table_json(const struct difference_table *t)
 
 	for (size_t i = 0; i < t->nsections; i++)
 		json_array_append_new(sections, section_json(&t->sections[i]));
-	return json_pack("{s:s?,s:o,s:o}", "table", t->label, "sign", sign_json(t->sign), "sections",
-			 sections);
+	return json_pack("{s:s?,s:o,s:o}", "table", t->label, "sign", sign_json(t->sign),
+			 "sections", sections);
 }
 
 json_t *difference_json(const struct difference *d)

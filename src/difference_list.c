@@ -100,7 +100,8 @@ static bool begins(const char *s, size_t n, const char *prefix)
 	return n >= length && !memcmp(s, prefix, length);
 }
 
-/* Takes the next line off *at: its start and, in *n, its length without the newline. NULL: the end. */
+/* Takes the next line off *at: its start and, in *n, its length without the newline. NULL: the end.
+ */
 static const char *take_line(const char **at, size_t *n)
 {
 	const char *line = *at;
@@ -112,7 +113,8 @@ static const char *take_line(const char **at, size_t *n)
 	return line;
 }
 
-/* Length without " # handle N" at the end, which -a puts behind what is whole; 0: it is not there. */
+/* Length without " # handle N" at the end, which -a puts behind what is whole; 0: it is not there.
+ */
 static size_t before_handle(const char *line, size_t n)
 {
 	static const char mark[] = " # handle ";
@@ -122,7 +124,7 @@ static size_t before_handle(const char *line, size_t n)
 	while (end && line[end - 1] >= '0' && line[end - 1] <= '9')
 		end--;
 	return end < n && end > length && !memcmp(line + end - length, mark, length) ? end - length
-										      : 0;
+										     : 0;
 }
 
 /* Lines of a rule make one: those of a chain bound to it stand between braces. */

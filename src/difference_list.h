@@ -2,8 +2,8 @@
 /*
  * difference_list - the listing of one table, cut apart (for difference*.c only)
  *
- * Nothing is understood of a rule but where it ends. Comments hold whatever somebody put there, so a
- * listing can be made to mislead: then it has another number of pieces than was loaded, and
+ * Nothing is understood of a rule but where it ends. Comments hold whatever somebody put there, so
+ * a listing can be made to mislead: then it has another number of pieces than was loaded, and
  * whoever loaded them has to look at that.
  */
 #ifndef FWSNAP_DIFFERENCE_LIST_H
@@ -28,7 +28,8 @@ struct listing {
 };
 void listing_release(struct listing *l);
 
-/* The first that has this name, *n of them in all (two objects of different types may share one); NULL. */
+/* The first that has this name, *n of them in all (two objects of different types may share one);
+ * NULL. */
 const struct listed *listing_find(const struct listing *l, enum listed_kind kind, const char *name,
 				  size_t *n);
 

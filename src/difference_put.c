@@ -61,7 +61,8 @@ static struct standing *find_standings(const struct pair *p, size_t *n)
 		for (size_t j = 0; j < items->n; j++, rank++)
 			if (items->item[j].kind == ITEM_CHAIN || items->item[j].kind == ITEM_SET)
 				*(struct standing *)array_grow(&all, n, sizeof(*all)) =
-					(struct standing){items->item[j].kind, items->item[j].name, rank};
+					(struct standing){items->item[j].kind, items->item[j].name,
+							  rank};
 	}
 	if (*n)
 		qsort(all, *n, sizeof(*all), compare_standing);
@@ -174,7 +175,8 @@ static char *policy_change(const char *old, const char *new)
 	return str_printf("%s -> %s", a, b + strlen(word));
 }
 
-/* What declares a chain, a set or the table: of a new one or one that is gone a note, else what it was and is. */
+/* What declares a chain, a set or the table: of a new one or one that is gone a note, else what it
+ * was and is. */
 static void put_declaration(const struct putting *p, struct difference_section *s,
 			    const struct item_change *c, enum listed_kind kind, const char *name)
 {
@@ -222,12 +224,17 @@ static void put_elements_of(const struct putting *p, struct difference_section *
 		return;
 	}
 	for (size_t i = 0; i < shown; i++)
-		buf_printf(&text, "%s%s", i ? ", " : text.len ? ", among them " : "", l->pieces.s[i]);
+		buf_printf(&text, "%s%s",
+			   i	      ? ", "
+			   : text.len ? ", among them "
+				      : "",
+			   l->pieces.s[i]);
 	difference_add_line(s, side_sign(side), buf_str(&text));
 }
 
 /* The elements of a set among the changes of a group. */
-static void put_elements(const struct putting *p, struct difference_section *s, const struct group *g)
+static void put_elements(const struct putting *p, struct difference_section *s,
+			 const struct group *g)
 {
 	size_t n[SIDES] = {0};
 
@@ -456,9 +463,10 @@ static void put_nothing(const struct putting *p)
 	bool built = engines[pair_table(p->pair)->engine];
 	struct difference_section *s = difference_add_section(p->table, SIGN_NONE, NULL);
 
-	difference_add_line(s, SIGN_NONE, built ? "it differs in what is not shown"
-						: "it differs (cannot be shown: fwsnap was built "
-						  "without legacy iptables)");
+	difference_add_line(s, SIGN_NONE,
+			    built ? "it differs in what is not shown"
+				  : "it differs (cannot be shown: fwsnap was built "
+				    "without legacy iptables)");
 	p->d->counts.others++;
 }
 
@@ -468,9 +476,10 @@ void difference_add_pair(struct difference *d, const struct pair *pair)
 	struct putting p = {.pair = pair, .d = d};
 	cleanup_free struct entry *e = sort_changes(pair);
 
-	p.table = difference_add_table(d, !pair->table[SIDE_OLD]   ? SIGN_ADDED
-					  : !pair->table[SIDE_NEW] ? SIGN_REMOVED
-								   : SIGN_NONE,
+	p.table = difference_add_table(d,
+				       !pair->table[SIDE_OLD]	? SIGN_ADDED
+				       : !pair->table[SIDE_NEW] ? SIGN_REMOVED
+								: SIGN_NONE,
 				       label);
 	put_groups(&p, e, pair->changes.n);
 	if (!pair->changes.n)

@@ -31,7 +31,7 @@ static const struct command commands[] = {
 	{"restore", cmd_restore, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_SETTLED,
 	 "[REF] [--all] [--dry-run] [--within SEC|--no-confirm]",
 	 "load a snapshot (default: the current one) exactly"},
-	{"check", cmd_check, 0, "FILE ... [--base empty|live] [--type ipset|iptables|ip6tables|nft]",
+	{"check", cmd_check, NEEDS_NO_STORE, "FILE ... [--base empty|live] [--type ipset|iptables|ip6tables|nft]",
 	 "whether files load, tried in a private namespace; live stays as it is"},
 	{"status", cmd_status, NEEDS_ADMIN, "", "what runs, what is saved, and whether they differ"},
 	{"list", cmd_list, 0, "", "the history, newest first"},
@@ -160,20 +160,21 @@ static int prepare(struct context *c)
 	cleanup_free char *config =
 		c->opt.config ? str_dup(c->opt.config)
 			      : str_printf("%s" SYSCONFDIR "/fwsnap/fwsnap.conf", c->opt.root);
-	int r;
+	int r = 0;
 
 	if (c->command->needs & NEEDS_ADMIN && !may_administer()) {
 		log_error("'%s' needs root (CAP_NET_ADMIN)", c->command->name);
 		return EXIT_DENIED;
 	}
-	r = check_namespace(c);
+	if (!(c->command->needs & NEEDS_NO_STORE))
+		r = check_namespace(c);
 	if (c->command->needs & NEEDS_NO_MORE)
 		return exit_status(r);
 	if (!r)
 		r = config_read(&c->config, config, c->opt.config != NULL);
 	if (!r && c->command->needs & NEEDS_LOCK)
 		r = context_lock(c);
-	if (!r)
+	if (!r && !(c->command->needs & NEEDS_NO_STORE))
 		r = open_store(c);
 	if (!r && c->lock >= 0)
 		r = recover(c);

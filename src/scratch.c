@@ -350,6 +350,7 @@ static void visit_release(struct visit *v)
 	close_p(&v->root);
 	close_p(&v->folder);
 	free(v->path);
+	v->path = NULL;
 }
 
 /* Whoever stays has at least the folder of the same name. */

@@ -113,8 +113,11 @@ static void put_all(struct buf *out, const struct addrinfo *found, int error)
 	answer.error = found ? NETDB_SUCCESS : host_error(error);
 	buf_add(out, &answer, sizeof(answer));
 	buf_add(out, addresses.data, addresses.len);
-	for (const struct addrinfo *a = found; a; a = a->ai_next)
-		buf_add(out, &(uint8_t){(uint8_t)a->ai_family}, 1);
+	for (const struct addrinfo *a = found; a; a = a->ai_next) {
+		uint8_t family = (uint8_t)a->ai_family;
+
+		buf_add(out, &family, 1);
+	}
 }
 
 static void put_host(struct buf *out, const char *name, int family, const struct addrinfo *found,

@@ -13,7 +13,7 @@ _fwsnap_refs() {
 }
 
 _fwsnap() {
-	local commands='save restore list show diff verify tag untag prune export import status'
+	local commands='save apply run confirm rollback restore check list show diff verify tag untag prune export import status'
 	local word command='' root='' previous=${COMP_WORDS[COMP_CWORD - 1]} current=${COMP_WORDS[COMP_CWORD]} i choice=''
 
 	COMPREPLY=()
@@ -41,6 +41,7 @@ _fwsnap() {
 	--color) choice='auto always never' ;;
 	--format) choice='summary iptables ip6tables nft ipset' ;;
 	--type) choice='iptables ip6tables nft ipset' ;;
+	--base) choice='empty live' ;;
 	--tag | --message | -m | --keep) return ;;
 	*)
 		case $command in
@@ -52,12 +53,13 @@ _fwsnap() {
 		verify | tag | export) choice=$(_fwsnap_refs "$root") ;;
 		prune) choice='--keep --dry-run' ;;
 		import) choice='--message --tag --type' ;;
+		check) choice='--base --type' ;;
 		esac
 		;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$choice" -- "$current")
 	case $command in
-	export | import) mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$current") ;;
+	export | import | check) mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$current") ;;
 	esac
 }
 complete -F _fwsnap fwsnap

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/ipset.h"
+#include "fault.h"
 #include "log.h"
 
 #include <errno.h>
@@ -134,12 +135,28 @@ static const char *step_name(const struct step *s)
 	return s->new ? s->new->name : s->old->name;
 }
 
+void ipset_temporary_name(const char *set, unsigned n, char name[static IPSET_MAXNAMELEN])
+{
+	struct digest d = digest_of(set, strlen(set));
+
+	snprintf(name, IPSET_MAXNAMELEN, IPSET_TEMPORARY "%016llx-%u", (unsigned long long)d.low,
+		 n % 1000);
+}
+
+bool ipset_stands_for(const char *temporary, const char *set)
+{
+	char name[IPSET_MAXNAMELEN];
+
+	ipset_temporary_name(set, 0, name);
+	return !strncmp(temporary, name, strlen(name) - 1);
+}
+
 static void name_temporary(struct ipset_kernel *k, struct work *w)
 {
 	unsigned n = 0;
 
 	do
-		snprintf(w->temporary, sizeof(w->temporary), IPSET_TEMPORARY "%u", n++);
+		ipset_temporary_name(step_name(w->step), n++, w->temporary);
 	while (ipset_index(k, w->temporary) != SET_REF_NONE);
 }
 
@@ -276,8 +293,10 @@ static int do_some(struct ipset_kernel *k, struct work *works, size_t n, bool li
 		if (is_list(works[i].step) == lists)
 			r = stage(k, &works[i]);
 	for (size_t i = 0; !r && i < n; i++)
-		if (is_list(works[i].step) == lists)
+		if (is_list(works[i].step) == lists) {
 			r = put_in_place(k, &works[i]);
+			fault_point("change-ipset-swap");
+		}
 	return r;
 }
 

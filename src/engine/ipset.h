@@ -28,6 +28,13 @@
 /* Sets of these names are of a change that is under way, or was cut off: never captured. */
 #define IPSET_TEMPORARY "fwsnap-tmp-"
 
+/*
+ * Such a name says which set it stands for: rules may be on it if a change was cut off. n: the name is
+ * one of several.
+ */
+void ipset_temporary_name(const char *set, unsigned n, char name[static IPSET_MAXNAMELEN]);
+bool ipset_stands_for(const char *temporary, const char *set);
+
 /* No record is longer: where a member is refused the kernel sends it all back, in one piece. */
 #define IPSET_RECORD_LIMIT 65400U
 

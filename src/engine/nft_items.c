@@ -108,10 +108,10 @@ static void silence(const struct nft_index *x, struct items *items)
 	}
 }
 
-int nft_items(struct ruleset *rs, const struct table *t, struct items *out)
+int nft_take_apart(struct ruleset *rs, const struct table *t, struct items *out, struct nft_index *x)
 {
 	struct table counted = {.engine = t->engine, .family = t->family, .records = t->records};
-	struct nft_digest d = {.rs = rs, .t = &counted, .items = out};
+	struct nft_digest d = {.rs = rs, .t = &counted, .index = *x, .items = out};
 
 	if (!nft_table_ok(t))
 		return -EBADMSG;
@@ -120,9 +120,19 @@ int nft_items(struct ruleset *rs, const struct table *t, struct items *out)
 	nft_digest_end(&d);
 	join_ends(t, &d.index, out);
 	silence(&d.index, out);
+	nft_index_messages(&d.index, &t->records);
 	strlist_release(&counted.chains);
-	nft_index_release(&d.index);
+	*x = d.index;
 	if (d.error)
 		items_release(out);
 	return d.error;
+}
+
+int nft_items(struct ruleset *rs, const struct table *t, struct items *out)
+{
+	struct nft_index x = {0};
+	int r = nft_take_apart(rs, t, out, &x);
+
+	nft_index_release(&x);
+	return r;
 }

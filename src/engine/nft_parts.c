@@ -67,7 +67,7 @@ static void fill_chain(const struct nlmsghdr *nlh, const struct places *p, struc
 	const char *name = netlink_str(attribute(nlh, NFTA_RULE_CHAIN));
 	const struct nft_chain *c = nft_find_chain(&p->index, name);
 
-	if (c && !(c->flags & NFT_CHAIN_BINDING))
+	if (p->chains && c && !(c->flags & NFT_CHAIN_BINDING))
 		out->part[p->chains[c->id - 1]].content = true;
 }
 
@@ -76,7 +76,7 @@ static void fill_set(const struct nlmsghdr *nlh, const struct places *p, struct 
 	const char *name = netlink_str(attribute(nlh, NFTA_SET_ELEM_LIST_SET));
 	const struct nft_set *s = nft_find_set(&p->index, name);
 
-	if (s && !(s->flags & NFT_SET_ANONYMOUS))
+	if (p->sets && s && !(s->flags & NFT_SET_ANONYMOUS))
 		out->part[p->sets[s->id - 1]].content = true;
 }
 

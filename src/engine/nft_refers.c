@@ -4,8 +4,8 @@
 #include <string.h>
 
 /*
- * Attributes nest differently in each kind of expression, but a name is always a string that begins where
- * an attribute's payload does, at a multiple of four, and ends with a NUL.
+ * Attributes nest differently in each kind of expression, but a name is always a string that begins
+ * where an attribute's payload does, at a multiple of four, and ends with a NUL.
  */
 struct referring {
 	struct nft_index index;

@@ -361,9 +361,9 @@ test_colours_on_a_terminal_only() {
 	fwsnap 3 diff
 	never "$escape"
 	fwsnap 3 --color=always diff
-	prints "$escape[1minet site$escape[0m" "    $escape[32m+ tcp dport 1 drop$escape[0m"
+	prints "${escape}[1minet site${escape}[0m" "    ${escape}[32m+ tcp dport 1 drop${escape}[0m"
 	TERM=xterm on_a_terminal "$diff"
-	prints "$escape[32m+ tcp dport 1 drop"
+	prints "${escape}[32m+ tcp dport 1 drop"
 	TERM=dumb on_a_terminal "$diff"
 	never "$escape"
 	TERM=xterm NO_COLOR=1 on_a_terminal "$diff"

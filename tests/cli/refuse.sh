@@ -61,6 +61,9 @@ test_wrong_usage_ends_with_2_and_does_nothing() {
 		import
 		import a b
 		import a --type xml
+		check
+		check a --type xml
+		check a --base some
 	END
 	fwsnap 2 --root relative status
 	[ -z "$(find "$ROOT" -type f ! -name lock)" ] || fail "something was written"
@@ -70,7 +73,7 @@ test_help_and_version_are_printed() {
 	local command
 	fwsnap 0 --help
 	prints usage save restore
-	for command in save restore status list show verify tag untag prune export import; do
+	for command in save restore check status list show verify tag untag prune export import; do
 		fwsnap 0 "$command" --help
 		prints "usage: fwsnap $command"
 	done

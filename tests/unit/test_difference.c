@@ -10,43 +10,42 @@
 
 #include <cmocka.h>
 
-static const char nft_listing[] =
-	"table inet fw { # handle 1\n"
-	"\tcomment \"of { all\"\n"
-	"\tcounter seen { # handle 3\n"
-	"\t}\n"
-	"\n"
-	"\tct helper ftp { # handle 7\n"
-	"\t\ttype \"ftp\" protocol tcp\n"
-	"\t\tl3proto inet\n"
-	"\t}\n"
-	"\n"
-	"\tset many { # handle 10\n"
-	"\t\ttype ipv4_addr . inet_service\n"
-	"\t\tflags timeout\n"
-	"\t\telements = { 192.0.2.1 . 80 comment \"a, b } c\",\n"
-	"\t\t\t     192.0.2.2 . 90 timeout 1h }\n"
-	"\t}\n"
-	"\n"
-	"\tchain plain { # handle 1\n"
-	"\t\tcomment \"the mail\"\n"
-	"\t\tcomment \"a rule\" # handle 13\n"
-	"\t}\n"
-	"\n"
-	"\tchain input { # handle 2\n"
-	"\t\ttype filter hook input priority filter - 5; policy drop;\n"
-	"\t\tiif \"lo\" accept # handle 14\n"
-	"\t\ttcp dport 99 jump {\n"
-	"\t\t\tip saddr 192.0.2.1 accept\n"
-	"\t\t\tip saddr 192.0.2.2 jump {\n"
-	"\t\t\t\tdrop\n"
-	"\t\t\t}\n"
-	"\t\t} # handle 23\n"
-	"\t\taccept comment \"# handle 7 }\" # handle 25\n"
-	"\t\taccept comment \"one\n"
-	"two\" # handle 26\n"
-	"\t}\n"
-	"}\n";
+static const char nft_listing[] = "table inet fw { # handle 1\n"
+				  "\tcomment \"of { all\"\n"
+				  "\tcounter seen { # handle 3\n"
+				  "\t}\n"
+				  "\n"
+				  "\tct helper ftp { # handle 7\n"
+				  "\t\ttype \"ftp\" protocol tcp\n"
+				  "\t\tl3proto inet\n"
+				  "\t}\n"
+				  "\n"
+				  "\tset many { # handle 10\n"
+				  "\t\ttype ipv4_addr . inet_service\n"
+				  "\t\tflags timeout\n"
+				  "\t\telements = { 192.0.2.1 . 80 comment \"a, b } c\",\n"
+				  "\t\t\t     192.0.2.2 . 90 timeout 1h }\n"
+				  "\t}\n"
+				  "\n"
+				  "\tchain plain { # handle 1\n"
+				  "\t\tcomment \"the mail\"\n"
+				  "\t\tcomment \"a rule\" # handle 13\n"
+				  "\t}\n"
+				  "\n"
+				  "\tchain input { # handle 2\n"
+				  "\t\ttype filter hook input priority filter - 5; policy drop;\n"
+				  "\t\tiif \"lo\" accept # handle 14\n"
+				  "\t\ttcp dport 99 jump {\n"
+				  "\t\t\tip saddr 192.0.2.1 accept\n"
+				  "\t\t\tip saddr 192.0.2.2 jump {\n"
+				  "\t\t\t\tdrop\n"
+				  "\t\t\t}\n"
+				  "\t\t} # handle 23\n"
+				  "\t\taccept comment \"# handle 7 }\" # handle 25\n"
+				  "\t\taccept comment \"one\n"
+				  "two\" # handle 26\n"
+				  "\t}\n"
+				  "}\n";
 
 static void assert_part(const struct listing *l, enum listed_kind kind, const char *name,
 			const char *head, const char *text, const char *pieces)
@@ -75,14 +74,16 @@ static void test_nft_listings_are_cut_where_rules_and_elements_end(void **state)
 	assert_part(&l, LISTED_OBJECT, "seen", "counter seen", "", "");
 	assert_part(&l, LISTED_OBJECT, "ftp", "ct helper ftp",
 		    "type \"ftp\" protocol tcp; l3proto inet", "");
-	assert_part(&l, LISTED_SET, "many", "set many", "type ipv4_addr . inet_service; flags timeout",
+	assert_part(&l, LISTED_SET, "many", "set many",
+		    "type ipv4_addr . inet_service; flags timeout",
 		    "192.0.2.1 . 80 comment \"a, b } c\"|192.0.2.2 . 90 timeout 1h|");
 	assert_part(&l, LISTED_CHAIN, "plain", "chain plain", "comment \"the mail\"",
 		    "comment \"a rule\"|");
 	assert_part(&l, LISTED_CHAIN, "input", "chain input",
 		    "type filter hook input priority filter - 5; policy drop",
 		    "iif \"lo\" accept|"
-		    "tcp dport 99 jump { ip saddr 192.0.2.1 accept; ip saddr 192.0.2.2 jump { drop; }; }|"
+		    "tcp dport 99 jump { ip saddr 192.0.2.1 accept; ip saddr 192.0.2.2 jump { "
+		    "drop; }; }|"
 		    "accept comment \"# handle 7 }\"|accept comment \"one\ntwo\"|");
 	assert_null(listing_find(&l, LISTED_CHAIN, "none", &n));
 	listing_release(&l);
@@ -225,7 +226,8 @@ static void test_the_json_has_it_all(void **state)
 		"{\"equal\":false,\"tables\":[{\"table\":\"inet fw\",\"sign\":null,\"sections\":["
 		"{\"name\":null,\"sign\":null,\"note\":null,\"lines\":["
 		"{\"sign\":\"+\",\"text\":\"counter seen\"}]},"
-		"{\"name\":\"chain input\",\"sign\":null,\"note\":\"policy drop -> accept\",\"lines\":["
+		"{\"name\":\"chain input\",\"sign\":null,\"note\":\"policy drop -> "
+		"accept\",\"lines\":["
 		"{\"sign\":\"-\",\"text\":\"tcp dport 25 accept\"},"
 		"{\"sign\":\"+\",\"text\":\"x\\\\x1b[2J\\\\n\\\\x80\"},"
 		"{\"sign\":null,\"text\":\"a remark\"}]}]},"
@@ -234,7 +236,8 @@ static void test_the_json_has_it_all(void **state)
 		"{\"table\":null,\"sign\":null,\"sections\":["
 		"{\"name\":\"order\",\"sign\":null,\"note\":null,\"lines\":["
 		"{\"sign\":\"+\",\"text\":\"ip a c\"}]}]}],"
-		"\"rules\":{\"added\":1,\"removed\":1234567},\"elements\":{\"added\":1,\"removed\":0},"
+		"\"rules\":{\"added\":1,\"removed\":1234567},\"elements\":{\"added\":1,\"removed\":"
+		"0},"
 		"\"others\":2}");
 	difference_release(&d);
 	assert_json(&d, "{\"equal\":true,\"tables\":[],\"rules\":{\"added\":0,\"removed\":0},"
@@ -253,13 +256,14 @@ static void test_text_from_elsewhere_is_made_visible(void **state)
 {
 	(void)state;
 	assert_visible("plain \"text\" \\", "plain \"text\" \\");
-	assert_visible("caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x94\xa5", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x94\xa5");
+	assert_visible("caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x94\xa5",
+		       "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x94\xa5");
 	assert_visible("\a\033]0;\x7f\r\n\t", "\\x07\\x1b]0;\\x7f\\x0d\\n\\t");
-	assert_visible("\xc2\x9b", "\\xc2\\x9b");		      /* CSI */
-	assert_visible("\xe2\x80\xae", "\\xe2\\x80\\xae");	      /* right to left */
-	assert_visible("\xc0\x9b \xff", "\\xc0\\x9b \\xff");	      /* too long, no lead */
-	assert_visible("\xed\xa0\x80", "\\xed\\xa0\\x80");	      /* a surrogate */
-	assert_visible("\xe2\x82", "\\xe2\\x82");		      /* cut off */
+	assert_visible("\xc2\x9b", "\\xc2\\x9b");		    /* CSI */
+	assert_visible("\xe2\x80\xae", "\\xe2\\x80\\xae");	    /* right to left */
+	assert_visible("\xc0\x9b \xff", "\\xc0\\x9b \\xff");	    /* too long, no lead */
+	assert_visible("\xed\xa0\x80", "\\xed\\xa0\\x80");	    /* a surrogate */
+	assert_visible("\xe2\x82", "\\xe2\\x82");		    /* cut off */
 	assert_visible("\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"); /* beyond the last */
 }
 
