@@ -26,11 +26,11 @@ session_ends() {
 	systemctl restart systemd-logind
 	prepare
 	"$TERMINAL" expect='# ' send='setsid -f sh -c "echo \\$\\$ >/case/bystander; exec sleep 1000"\r' \
-		send='fwsnap apply --within 4\r' expect="$PROMPT" hangup -- login -f root >"$TMP/out" 2>&1 || true
+		send='fwsnap apply --within 6\r' expect="$PROMPT" hangup -- login -f root >"$TMP/out" 2>&1 || true
 	are_not_live old
 	within 3 session_is_over
 	are_not_live old
-	comes_back old 4
+	comes_back old 6
 	nothing_is_left
 }
 
@@ -44,12 +44,12 @@ test_a_guard_survives_the_stop_of_the_unit_that_began() {
 
 unit_stops() {
 	prepare
-	systemd-run --quiet --unit=caller sh -c 'fwsnap apply --within 4 && echo done >/case/applied; sleep 1000'
+	systemd-run --quiet --unit=caller sh -c 'fwsnap apply --within 6 && echo done >/case/applied; sleep 1000'
 	within 10 test -e "$TMP/applied"
 	are_not_live old
 	systemctl stop caller.service
 	are_not_live old
-	comes_back old 4
+	comes_back old 6
 	nothing_is_left
 }
 
@@ -60,12 +60,12 @@ test_a_guard_that_is_killed_is_started_again() {
 guard_is_killed() {
 	local first
 	prepare
-	fwsnap 0 apply --within 4
+	fwsnap 0 apply --within 6
 	first=$(guard_process)
 	kill -9 "$first"
 	within 2 another_stands "$first"
 	are_not_live old
-	comes_back old 4
+	comes_back old 6
 	nothing_is_left
 }
 
