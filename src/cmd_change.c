@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "log.h"
 #include "text.h"
-#include "trial.h"
+#include "cmd_trial.h"
 
 #include <errno.h>
 #include <getopt.h>

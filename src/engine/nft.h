@@ -140,6 +140,7 @@ struct nft_copy {
 
 /* Appends an attribute; type with its flags. */
 void nft_put_attribute(struct buf *out, uint16_t type, const void *data, size_t n);
+void nft_put_text(struct buf *out, uint16_t type, const char *s);
 /* Begins an attribute that holds others; its place, for nft_nest_close. */
 size_t nft_nest_open(struct buf *out, uint16_t type);
 void nft_nest_close(struct buf *out, size_t at);

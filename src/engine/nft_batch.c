@@ -237,7 +237,7 @@ static int read_answer(struct nft_batch *b, struct netlink *n)
 			} else if (nlh->nlmsg_type == NLMSG_ERROR && !failed) {
 				failed = e->error;
 				result = e->error;
-				if (failed && e->error != -ERESTART)
+				if (failed && e->error != -ERESTART && !b->quiet)
 					refused(b, nlh, e->error);
 			}
 		}

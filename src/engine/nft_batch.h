@@ -19,6 +19,7 @@ struct nft_stopper {
 
 struct nft_batch {
 	const uint32_t *generation; /* NULL: any; else the batch fails with -ERESTART unless it is the kernel's */
+	bool quiet; /* what the kernel refuses is not logged */
 	struct buf out;
 	uint32_t count; /* messages, BATCH_BEGIN included */
 	/* what the kernel echoed: rules put with NLM_F_ECHO */

@@ -14,7 +14,11 @@ struct work {
 	/* verdicts that the next batch deletes */
 	struct nft_stopper *stoppers;
 	size_t nstoppers;
-	bool begun; /* something is in force */
+	bool whole;    /* the kernel does not take it piece by piece */
+	bool begun;    /* something is committed */
+	bool sent;     /* or was refused */
+	bool switched; /* the switch was sent */
+	bool retry;    /* whole, if it is refused before the switch: that is not logged then */
 };
 
 static int take_apart(struct nft_stage *s, struct nft_side *side, struct items *items)
@@ -34,6 +38,37 @@ static int take_apart(struct nft_stage *s, struct nft_side *side, struct items *
 	return r;
 }
 
+static bool nothing_lives(const struct ruleset *live)
+{
+	for (size_t i = 0; i < live->ntables; i++)
+		if (live->tables[i].engine == ENGINE_NFT)
+			return false;
+	return true;
+}
+
+static void note_update(const char *name, void *arg)
+{
+	struct nft_set *set = nft_find_set(arg, name);
+
+	if (set)
+		set->updated = true;
+}
+
+/* All that it takes to load a table where there is none. */
+static void index_only(struct nft_stage *s, struct nft_side *side)
+{
+	bool sized = false;
+
+	side->index.first_id = s->ids;
+	nft_index_records(&side->index, &side->table->records);
+	s->ids += (uint32_t)(side->index.nsets + side->index.nchains);
+	for (size_t i = 0; i < side->index.nsets; i++)
+		sized |= side->index.sets[i]->sized;
+	nft_each(nlh, &side->table->records)
+		if (sized && nft_type(nlh) == NFT_MSG_NEWRULE)
+			nft_rule_updates(nlh, note_update, &side->index);
+}
+
 static int take_turn(struct work *w, const struct step *step)
 {
 	struct nft_stage *s = &w->stage;
@@ -42,6 +77,10 @@ static int take_turn(struct work *w, const struct step *step)
 
 	t->old = (struct nft_side){.names = s->plan->live, .table = step->old, .living = true};
 	t->new = (struct nft_side){.names = step->names, .table = step->new, .living = true};
+	if (nothing_lives(s->plan->live)) {
+		index_only(s, &t->new);
+		return 0;
+	}
 	r = take_apart(s, &t->old, &t->olds);
 	if (!r)
 		r = take_apart(s, &t->new, &t->news);
@@ -131,14 +170,6 @@ static bool order_comes_right(const struct work *w)
 	return true;
 }
 
-static bool nothing_lives(const struct ruleset *live)
-{
-	for (size_t i = 0; i < live->ntables; i++)
-		if (live->tables[i].engine == ENGINE_NFT)
-			return false;
-	return true;
-}
-
 static int take_turns(struct work *w, bool for_order)
 {
 	const struct plan *plan = w->stage.plan;
@@ -154,7 +185,7 @@ static int take_turns(struct work *w, bool for_order)
 static int choose(struct work *w)
 {
 	struct nft_stage *s = &w->stage;
-	bool all = nothing_lives(s->plan->live), disorder = false;
+	bool all = w->whole || nothing_lives(s->plan->live), disorder = false;
 	int r = take_turns(w, false);
 
 	if (!r && !all && !order_comes_right(w)) {
@@ -171,6 +202,7 @@ static int choose(struct work *w)
 		else
 			nft_chains_find(t);
 		t->new.living = !t->whole;
+		w->retry |= !t->whole && t->new.table;
 	}
 	return r;
 }
@@ -187,8 +219,8 @@ static int put_whole(struct work *w)
 
 		if (!t->whole)
 			continue;
-		if (t->old.table)
-			nft_put_delete(b, NFT_MSG_DELTABLE, t->old.table, NULL, 0);
+		if (t->old.table || w->begun)
+			nft_put_delete(b, NFT_MSG_DELTABLE, t->new.table, NULL, 0);
 		*(const struct nft_side **)array_grow(&sides, &n, sizeof(*sides)) = &t->new;
 	}
 	r = nft_put_tables(b, sides, n, &w->order, !nothing_lives(w->stage.plan->live));
@@ -247,10 +279,11 @@ static int send_step(struct work *w, enum nft_step step)
 {
 	struct nft_stage *s = &w->stage;
 	struct plan *plan = s->plan;
-	struct nft_batch b = {0};
+	struct nft_batch b = {.quiet = w->retry && step < NFT_SWITCH};
 	uint32_t empty;
 	int r = 0;
 
+	w->switched = step >= NFT_SWITCH;
 	if (plan->generation_check && !w->begun)
 		b.generation = &plan->live->generation;
 	nft_batch_begin(&b);
@@ -265,6 +298,7 @@ static int send_step(struct work *w, enum nft_step step)
 	if (b.count > empty) {
 		nft_batch_end(&b);
 		r = nft_batch_commit(&b, plan);
+		w->sent = true;
 		plan->batches++;
 		plan->messages += b.count;
 		w->begun |= !r || r == -ENOBUFS;
@@ -323,16 +357,46 @@ static void work_release(struct work *w)
 	release_stoppers(w);
 }
 
+/* As a whole a change may still be possible where what was and what comes cannot be side by side. */
+static bool try_whole(struct work *w, struct plan *plan)
+{
+	if (!w->retry || w->switched)
+		return false;
+	for (size_t i = 0; i < w->stage.nturns; i++) {
+		const struct nft_turn *t = &w->stage.turns[i];
+		cleanup_free char *label = t->new.table ? table_label(t->new.table) : NULL, *line = NULL;
+
+		if (!label || t->whole)
+			continue;
+		line = str_printf("%s: the kernel does not take its new rules beside the old ones", label);
+		strlist_add(&plan->unstaged, line);
+	}
+	return true;
+}
+
+static int attempt(struct work *w, struct plan *plan, bool whole)
+{
+	int r;
+
+	*w = (struct work){.stage = {.plan = plan, .netlink = {.fd = -1}},
+			   .whole = whole,
+			   .begun = plan->touched};
+	r = build(w);
+	return r ? r : send_all(w);
+}
+
 int nft_change(struct plan *plan)
 {
-	struct work w = {.stage = {.plan = plan, .netlink = {.fd = -1}}};
+	struct work w;
 	int r;
 
 	if (!plan->nsteps)
 		return 0;
-	r = build(&w);
-	if (!r)
-		r = send_all(&w);
+	r = attempt(&w, plan, false);
+	if (r && r != -ERESTART && r != -ENOBUFS && w.sent && try_whole(&w, plan)) {
+		work_release(&w);
+		r = attempt(&w, plan, true);
+	}
 	work_release(&w);
 	return r;
 }

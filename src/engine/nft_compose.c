@@ -71,17 +71,12 @@ static void move_message(struct composing *c, struct buf *out, const struct nlms
 	moved(c, &copy);
 }
 
-static void put_string(struct buf *out, uint16_t type, const char *s)
-{
-	nft_put_attribute(out, type, s, strlen(s) + 1);
-}
-
 static void open_elements(struct composing *c, const struct nlmsghdr *like, const char *table,
 			  const char *set)
 {
 	c->message = open_message(&c->elements, like);
-	put_string(&c->elements, NFTA_SET_ELEM_LIST_TABLE, table);
-	put_string(&c->elements, NFTA_SET_ELEM_LIST_SET, set);
+	nft_put_text(&c->elements, NFTA_SET_ELEM_LIST_TABLE, table);
+	nft_put_text(&c->elements, NFTA_SET_ELEM_LIST_SET, set);
 	c->nest = nft_nest_open(&c->elements, NFTA_SET_ELEM_LIST_ELEMENTS | NLA_F_NESTED);
 	c->filling = set;
 }

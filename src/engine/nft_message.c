@@ -157,41 +157,9 @@ static const struct nlattr *child(const struct nlattr *nest, unsigned type)
 	return NULL;
 }
 
-void nft_put_attribute(struct buf *out, uint16_t type, const void *data, size_t n)
-{
-	size_t whole = MNL_ATTR_HDRLEN + MNL_ALIGN(n);
-	struct nlattr *a = buf_reserve(out, whole);
-
-	out->len += whole;
-	if (n)
-		memset((char *)a + whole - NLMSG_ALIGNTO, 0, NLMSG_ALIGNTO);
-	a->nla_type = type;
-	a->nla_len = (uint16_t)(MNL_ATTR_HDRLEN + n);
-	if (n)
-		memcpy((char *)a + MNL_ATTR_HDRLEN, data, n);
-}
-
-size_t nft_nest_open(struct buf *out, uint16_t type)
-{
-	size_t at = out->len;
-
-	nft_put_attribute(out, type, NULL, 0);
-	return at;
-}
-
-void nft_nest_close(struct buf *out, size_t at)
-{
-	((struct nlattr *)(void *)(out->data + at))->nla_len = (uint16_t)(out->len - at);
-}
-
 static void put_same(struct buf *out, const struct nlattr *a)
 {
 	nft_put_attribute(out, a->nla_type, netlink_payload(a), netlink_length(a));
-}
-
-static void put_string(struct buf *out, uint16_t type, const char *s)
-{
-	nft_put_attribute(out, type, s, strlen(s) + 1);
 }
 
 static void put_u32(struct buf *out, uint16_t type, uint32_t value)
@@ -298,17 +266,6 @@ static void copy_xt_info(struct nft_copy *c, const struct nlattr *expression,
 		translate_set(c, at + i * step, target);
 }
 
-void nft_put_pattern(struct buf *out, uint16_t type, const char *name)
-{
-	size_t n = strlen(name);
-	cleanup_free char *pattern = NULL;
-
-	while (n && name[n - 1] >= '0' && name[n - 1] <= '9')
-		n--;
-	pattern = str_printf("%.*s%%d", (int)n, name);
-	put_string(out, type, pattern);
-}
-
 static void copy_name(struct nft_copy *c, const struct nlattr *a, bool updated)
 {
 	bool by_name = c->purpose == NFT_LOAD && !c->living;
@@ -321,7 +278,7 @@ static void copy_name(struct nft_copy *c, const struct nlattr *a, bool updated)
 	} else if (c->living) {
 		nft_put_pattern(c->out, a->nla_type, s->name);
 	} else if (c->purpose == NFT_MOVE) {
-		put_string(c->out, a->nla_type, c->rename(c->rename_arg, s->name, false));
+		nft_put_text(c->out, a->nla_type, c->rename(c->rename_arg, s->name, false));
 	} else {
 		struct digest sum = s->attributes;
 
@@ -346,7 +303,7 @@ static void copy_chain_name(struct nft_copy *c, const struct nlattr *a, uint16_t
 	else if (c->purpose == NFT_LOAD)
 		put_u32(c->out, id_type, bound->id);
 	else if (c->purpose == NFT_MOVE)
-		put_string(c->out, a->nla_type, c->rename(c->rename_arg, bound->name, true));
+		nft_put_text(c->out, a->nla_type, c->rename(c->rename_arg, bound->name, true));
 	else
 		nft_put_attribute(c->out, a->nla_type, &bound->digest, sizeof(bound->digest));
 }
@@ -461,7 +418,7 @@ static void copy_special(struct nft_copy *c, enum special special, const struct 
 		break;
 	case RULE_CHAIN:
 		if (c->chain)
-			put_string(c->out, a->nla_type, c->chain);
+			nft_put_text(c->out, a->nla_type, c->chain);
 		else
 			copy_chain_name(c, a, NFTA_RULE_CHAIN_ID);
 		break;

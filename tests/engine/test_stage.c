@@ -115,6 +115,8 @@ static const struct turn {
 	 T("chain i {\ntype filter hook input priority 5; policy drop;\n" PLAIN(1) "}\n"), 0},
 	{"definition of an object", T("quota q {\n1 mbytes\n}\n" CHAIN("c", "quota name q drop\n")),
 	 T("quota q {\n2 mbytes\n}\n" CHAIN("c", "quota name q drop\n")), 0},
+	{"jumps turned round", T(CHAIN("b", "counter\n") CHAIN("a", INTERVAL(3) "jump b\n") BASE("input", "accept", "jump a\n")),
+	 T(CHAIN("a", "counter\n") CHAIN("b", INTERVAL(4) "jump a\n") BASE("input", "accept", "jump b\n")), 0},
 	{"table dormant", C(PLAIN(1)), T("flags dormant;\n" CHAIN("c", PLAIN(1))), 0},
 };
 
@@ -241,6 +243,53 @@ static void a_switch_that_the_kernel_refuses_is_taken_back(void **state)
 	ruleset_release(&target);
 }
 
+/* Rulesets of one family that the kernel takes, of the tables of rows. */
+struct walk {
+	struct ruleset *rs;
+	const char **names;
+	size_t n;
+};
+
+static void gather(struct walk *w, const char *family, const struct row *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		cleanup_buf struct buf err = BUF_INIT;
+		struct ruleset *rs;
+		size_t n = w->n;
+
+		if (strcmp(rows[i].family, family))
+			continue;
+		if (!row_load(&rows[i], &err)) {
+			*(const char **)array_grow(&w->names, &n, sizeof(char *)) = rows[i].feature;
+			rs = array_grow(&w->rs, &w->n, sizeof(*rs));
+			place_capture(rs);
+		}
+		place_lose();
+	}
+}
+
+/* From each ruleset of a family to the next one, and all the way back. */
+static void from_row_to_row(void **state)
+{
+	const char *family = *state;
+	struct walk w = {0};
+
+	gather(&w, family, rows_nft, rows_nft_count);
+	gather(&w, family, rows_nft_rules, rows_nft_rules_count);
+	assert_true(w.n > 10);
+	for (size_t i = 1; i < 2 * w.n; i++) {
+		size_t to = i < w.n ? i : 2 * w.n - 1 - i;
+
+		if (place_change(&w.rs[to]) > CHANGE_NOTHING)
+			fail_msg("change to '%s'", w.names[to]);
+		place_assert_live(&w.rs[to]);
+	}
+	for (size_t i = 0; i < w.n; i++)
+		ruleset_release(&w.rs[i]);
+	free(w.rs);
+	free(w.names);
+}
+
 /* A test for each row, named by what it changes. */
 int main(int argc, char **argv)
 {
@@ -249,9 +298,14 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(a_switch_that_the_kernel_refuses_is_taken_back, place_setup,
 						place_teardown),
 	};
+	static const char *const families[] = {"ip", "ip6", "inet", "arp", "bridge", "netdev"};
 	struct CMUnitTest *tests = NULL;
 	size_t n = 0;
 
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+		*(struct CMUnitTest *)array_grow(&tests, &n, sizeof(*tests)) = (struct CMUnitTest){
+			str_printf("from row to row: %s", families[i]), from_row_to_row, place_setup,
+			place_teardown, (void *)(uintptr_t)families[i]};
 	for (size_t i = 0; i < ARRAY_SIZE(turns); i++)
 		*(struct CMUnitTest *)array_grow(&tests, &n, sizeof(*tests)) = (struct CMUnitTest){
 			str_printf("there and back: %s", turns[i].what), there_and_back, place_setup,
