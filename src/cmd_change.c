@@ -289,6 +289,8 @@ int cmd_confirm(struct context *c, int argc, char **argv)
 	if (argc > 2 || (id && *id == '-'))
 		return usage_error(c, "unexpected argument '%s'", argv[argc > 2 ? 2 : 1]);
 	r = guard_pending(&guard, &p);
+	if (pending_open(&p))
+		log_set_state("the change stays pending");
 	if (!r)
 		r = guard_confirm(&guard, id);
 	if (r >= 0) {

@@ -257,6 +257,7 @@ static int confirm(const struct guard *g, struct record *r)
 	/* the guard waits for the lock that we hold */
 	if (pending_open(&r->pending))
 		undo(g, r, "was not confirmed in time");
+	log_set_state(NULL);
 	log_error("too late: '%s' %s", r->pending.what,
 		  r->pending.state == GUARD_UNDONE ? "was undone" : "is being undone");
 	return -ETIME;
