@@ -149,7 +149,20 @@ test_a_dash_is_the_standard_input() {
 	want iptables-restore "$TMP/mail.rules"
 	mail_rules | fwsnap 0 apply --no-confirm -
 	are_live wanted
-	tar xzOf "$ROOT/var/lib/fwsnap/current" source/stdin | diff - "$TMP/mail.rules"
+	tar xzOf "$ROOT/var/lib/fwsnap/current" source/1 | diff - "$TMP/mail.rules"
+}
+
+test_files_of_one_name_are_both_kept() {
+	load_host
+	mkdir "$TMP/a" "$TMP/b"
+	mail_rules >"$TMP/a/rules"
+	echo 'add element inet site blocked { 192.0.2.2 }' >"$TMP/b/rules"
+	echo 'add element inet site blocked { 192.0.2.3 }' >"$TMP/b/1"
+	fwsnap 0 apply --no-confirm "$TMP/b/1" "$TMP/a/rules" "$TMP/b/rules"
+	tar xzOf "$ROOT/var/lib/fwsnap/current" source/1 | diff - "$TMP/b/1"
+	tar xzOf "$ROOT/var/lib/fwsnap/current" source/rules | diff - "$TMP/a/rules"
+	tar xzOf "$ROOT/var/lib/fwsnap/current" source/2 | diff - "$TMP/b/rules"
+	fwsnap 0 verify
 }
 
 test_without_a_name_the_test_files_are_tried() {
