@@ -57,8 +57,12 @@ int trial_begin(struct trial *t, bool unguarded_too)
 
 char *pending_text(const struct pending *p)
 {
-	return str_printf("%s: '%s' by %s%s%s, began %s", p->id, p->what, p->user ? p->user : "unknown",
-			  p->from ? " from " : "", p->from ? p->from : "", time_text(p->began));
+	cleanup_buf struct buf what = BUF_INIT;
+
+	buf_add_visible(&what, p->what, strlen(p->what));
+	return str_printf("%s: '%s' by %s%s%s, began %s", p->id, buf_str(&what),
+			  p->user ? p->user : "unknown", p->from ? " from " : "",
+			  p->from ? p->from : "", time_text(p->began));
 }
 
 static int run_hooks(const struct trial *t, const char *event, const char *result)
@@ -129,16 +133,35 @@ static int undone(struct trial *t, enum guard_state state)
 /* The answer came from elsewhere, or the deadline did. */
 static int settled(struct trial *t, enum guard_state state)
 {
+	const char *why;
+
 	if (state == GUARD_CONFIRMED) {
 		log_note("confirmed from another session: these rules stay");
 		return EXIT_DONE;
 	}
-	log_note("not confirmed in time");
+	why = pending_left(&t->pending) ? "taken back from another session" : "not confirmed in time";
 	name_touched(t->touched);
-	if (state == GUARD_LOST)
+	log_set_state(NULL);
+	if (state == GUARD_LOST) {
+		log_error("%s, and the old rules could not be wholly brought back: 'fwsnap status' "
+			  "shows how it is", why);
 		return EXIT_LOST;
-	log_note("undone: the old rules are back, verified");
+	}
+	log_note("%s: undone, the old rules are back, verified", why);
 	return EXIT_UNDONE;
+}
+
+int trial_kept(struct context *c)
+{
+	unsigned id = 0;
+	int r = c->store.dir ? store_current(&c->store, &id) : 0;
+
+	if (!r && id)
+		r = store_mark(&c->store, id, false);
+	if (!r && id)
+		log_note("kept as snapshot %u", id);
+	prune_history(c);
+	return r;
 }
 
 static int keep(struct trial *t)
@@ -149,8 +172,7 @@ static int keep(struct trial *t)
 		return settled(t, GUARD_UNDONE);
 	if (r < 0)
 		return exit_status(r);
-	prune_history(t->c);
-	return r > 0 ? EXIT_PARTIAL : t->kept;
+	return r > 0 || trial_kept(t->c) < 0 ? EXIT_PARTIAL : t->kept;
 }
 
 static volatile sig_atomic_t interrupted;
