@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "change.h"
 
+#include "change_plan.h"
+#include "engine/ipset.h"
 #include "engine/nft_hold.h"
 #include "engine/nft_watch.h"
 #include "fault.h"
@@ -12,119 +14,6 @@
 #include <signal.h>
 #include <string.h>
 #include <time.h>
-
-static void add_step(struct plan *p, enum action action, const struct table *old,
-		     const struct table *new, struct ruleset *names, size_t place)
-{
-	*(struct step *)array_grow(&p->steps, &p->nsteps, sizeof(*p->steps)) =
-		(struct step){action, old, new, names, place};
-}
-
-/* place: of the table in the target */
-static bool touches(const struct plan *p, size_t place)
-{
-	for (size_t i = 0; i < p->nsteps; i++)
-		if (p->steps[i].new && p->steps[i].place == place)
-			return true;
-	return false;
-}
-
-static bool line_names(const char *line, const struct table *t)
-{
-	cleanup_free char *name = str_printf(" %s %s ", family_name(t->family), t->name);
-	const char *names = strchr(line, ':');
-
-	return names && strstr(names, name);
-}
-
-/* Whether live asks the same chains in the same order at this place. */
-static bool line_stands(const struct ruleset *live, const char *line)
-{
-	cleanup_free char *whole = str_printf("%s\n", line);
-	struct buf copy = BUF_INIT;
-	bool stands;
-
-	buf_add(&copy, live->order.data, live->order.len);
-	stands = strstr(buf_str(&copy), whole);
-	buf_release(&copy);
-	return stands;
-}
-
-/*
- * Making a table anew puts its base chains before those of equal priority that stay. Where
- * that would break the order, all tables of the line are made anew, equal ones from what is
- * live: their counters and dynamic elements are of now. Returns whether any was added.
- */
-static bool add_line(struct plan *p, const char *line)
-{
-	bool disturbed = !line_stands(p->live, line), added = false;
-
-	for (size_t i = 0; i < p->nsteps && !disturbed; i++)
-		disturbed = p->steps[i].new && line_names(line, p->steps[i].new);
-	for (size_t i = 0; i < p->target->ntables && disturbed; i++) {
-		const struct table *t = &p->target->tables[i];
-
-		if (t->engine == ENGINE_NFT && line_names(line, t) && !touches(p, i)) {
-			const struct table *old = ruleset_counterpart(p->live, t);
-
-			add_step(p, ACTION_REPLACE, old, old, p->live, i);
-			added = true;
-		}
-	}
-	return added;
-}
-
-static void add_for_order(struct plan *p)
-{
-	bool added = true;
-
-	while (added) {
-		cleanup_free char *order = NULL;
-		struct buf copy = BUF_INIT;
-		char *save;
-
-		added = false;
-		buf_add(&copy, p->target->order.data, p->target->order.len);
-		order = buf_detach(&copy);
-		for (char *line = strtok_r(order, "\n", &save); line;
-		     line = strtok_r(NULL, "\n", &save))
-			added |= add_line(p, line);
-	}
-}
-
-/* Removals first, then the target's tables in its order: the order in which they were made. */
-static int compare_step(const void *a, const void *b)
-{
-	const struct step *x = a, *y = b;
-
-	if (!x->new != !y->new)
-		return x->new ? 1 : -1;
-	return x->place < y->place ? -1 : x->place > y->place;
-}
-
-/* The part of the difference that one engine has to do. */
-static struct plan plan_for(enum engine_id engine, struct ruleset *live, struct ruleset *target)
-{
-	struct plan p = {.live = live, .target = target};
-
-	for (size_t i = 0; i < live->ntables; i++) {
-		const struct table *old = &live->tables[i];
-
-		if (old->engine == engine && !old->empty && !ruleset_counterpart(target, old))
-			add_step(&p, ACTION_REMOVE, old, NULL, NULL, i);
-	}
-	for (size_t i = 0; i < target->ntables; i++) {
-		const struct table *new = &target->tables[i], *old = ruleset_counterpart(live, new);
-
-		if (new->engine == engine && !table_equal(old, new))
-			add_step(&p, old ? ACTION_REPLACE : ACTION_ADD, old, new, target, i);
-	}
-	if (engine == ENGINE_NFT)
-		add_for_order(&p);
-	if (p.nsteps)
-		qsort(p.steps, p.nsteps, sizeof(*p.steps), compare_step);
-	return p;
-}
 
 /* One way from live to target. */
 struct way {
@@ -292,37 +181,95 @@ static int way_go(struct way *w)
 	return r;
 }
 
+static const char *name_behind(const struct ruleset *rs, const char *temporary)
+{
+	for (size_t i = 0; i < rs->nsets; i++)
+		if (ipset_stands_for(temporary, rs->sets[i].name))
+			return rs->sets[i].name;
+	return NULL;
+}
+
 /*
- * All the way. The second round is for rules that are on a temporary ipset because theirs could only be
- * made anew once they had let go of the old one.
+ * Rules that were cut off while they were on a temporary ipset name the one that it stands for. Returns whether
+ * there are any.
  */
+static bool name_real_sets(const struct ruleset *base, const struct ruleset *ours,
+			   struct ruleset *now)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < now->nsets; i++) {
+		const char *real = name_behind(ours, now->sets[i].name);
+
+		if (!real)
+			real = name_behind(base, now->sets[i].name);
+		if (real)
+			memcpy(now->sets[i].name, real, sizeof(now->sets[i].name));
+		any |= real != NULL;
+	}
+	return any;
+}
+
+/* What ours changed in base done to what is live. */
+static int merge_live(struct ruleset *base, struct ruleset *ours, struct ruleset *now,
+		      struct ruleset *merged, struct strlist *conflicts)
+{
+	struct ruleset outline;
+	int r = 0;
+
+	ruleset_outline(now, &outline);
+	if (name_real_sets(base, ours, now))
+		r = engines_digest(now, "what is live");
+	if (!r)
+		r = merge_rulesets(base, ours, now, merged, conflicts);
+	/* as it is: those rules have to move */
+	for (size_t i = 0; i < now->nsets; i++)
+		now->sets[i] = outline.sets[i];
+	for (size_t i = 0; i < now->ntables; i++)
+		now->tables[i].fixed = outline.tables[i].fixed;
+	ruleset_release(&outline);
+	return r;
+}
+
+/*
+ * The second round is for rules that are on a temporary ipset because theirs could only be made anew once
+ * they had let go of the old one.
+ */
+static int way_go_again(struct way *w)
+{
+	const struct capture c = {.lock_wait = w->change->lock_wait, .watch = w->watch};
+	struct ruleset *live = w->change->live, *target = w->change->target;
+	struct ruleset now = {0}, merged = {0};
+	int r = engines_capture(&now, &c);
+
+	if (!r)
+		r = merge_live(live, target, &now, &merged, NULL);
+	w->change->live = &now;
+	w->change->target = &merged;
+	if (!r)
+		r = way_go(w);
+	w->change->live = live;
+	w->change->target = target;
+	ruleset_release(&now);
+	ruleset_release(&merged);
+	return r > 0 ? -EBUSY : r;
+}
+
 static int way_go_all(struct way *w)
 {
-	const struct capture c = {.lock_wait = w->change->lock_wait};
-	struct ruleset *live = w->change->live;
 	int r = nft_hold_left(), released;
 
 	/* of a change that was cut off: it stands until this one is done */
 	w->held = r > 0;
 	if (r >= 0)
 		r = way_go(w);
-	if (r > 0) {
-		struct ruleset now = {0};
-
-		r = engines_capture(&now, &c);
-		w->change->live = &now;
-		w->check = false;
-		if (!r)
-			r = way_go(w);
-		w->change->live = live;
-		ruleset_release(&now);
-	}
+	if (r > 0)
+		r = way_go_again(w);
 	released = way_release(w);
 	way_end_time(w);
 	watch_close(w->own);
 	w->own = NULL;
 	fault_point("change-released");
-	r = r > 0 ? -EBUSY : r;
 	return r ? r : released;
 }
 
@@ -392,7 +339,7 @@ struct undoing {
 static int undo_target(struct undoing *u, struct ruleset *now, struct ruleset *target)
 {
 	cleanup_strlist struct strlist conflicts = {NULL, 0};
-	int r = merge_rulesets(u->after, u->before, now, target, &conflicts);
+	int r = merge_live(u->after, u->before, now, target, &conflicts);
 
 	for (size_t i = 0; !r && u->conflicts && i < conflicts.n; i++)
 		strlist_add_once(u->conflicts, conflicts.s[i]);

@@ -2,8 +2,8 @@
 #include "difference.h"
 #include "log.h"
 #include "rehearse.h"
-#include "saving.h"
-#include "trial.h"
+#include "cmd_saving.h"
+#include "cmd_trial.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -2,7 +2,7 @@
 #include "cmd.h"
 #include "log.h"
 #include "text.h"
-#include "trial.h"
+#include "cmd_trial.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "log.h"
-#include "saving.h"
+#include "cmd_saving.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -86,11 +86,11 @@ struct plan {
 	 * steps name is -ERESTART. NULL: any change is.
 	 */
 	struct watch *watch;
-	bool touched; /* set by an engine whose change failed but may be in force all the same */
-	/* what the engine did */
-	struct strlist unstaged; /* what went into force in one step, with a gap */
-	unsigned commits;        /* that packets can tell apart */
-	unsigned batches, messages; /* nft: what was sent */
+	bool touched; /* set by an engine whose change failed but may be in force all the same, or half */
+	/* What could not be staged, one line each: "inet fw: set 'bl': its type changed". The caller releases it. */
+	struct strlist unstaged;
+	unsigned commits; /* that packets can tell apart */
+	unsigned batches, messages; /* sent to nf_tables, and what they held, begin and end included */
 };
 
 /* A chain or set of a table. */

@@ -334,17 +334,16 @@ static int recover_one(const struct guard *g, const char *folder, bool *open)
 		log_warning("'%s' is damaged: it is removed", folder);
 	else if (e < 0)
 		return log_errno(e, "cannot read '%s'", folder);
-	if (e <= 0)
-		e = drop(folder);
-	else if (!record_of_this_boot(&r))
-		e = drop(folder);
-	else if (record_is_ours(&r))
+	if (e > 0 && record_is_ours(&r))
 		e = recover_ours(g, &r);
-	else if (!netns_exists((uint64_t)r.netns))
-		e = drop(folder);
-	else
+	else if (e > 0 && record_of_this_boot(&r) &&
+		 (record_guarded(&r) || netns_exists((uint64_t)r.netns)))
 		e = 0;
-	*open |= r.folder && e >= 0 && pending_open(&r.pending) && record_of_this_boot(&r);
+	else {
+		record_release(&r);
+		e = drop(folder);
+	}
+	*open |= pending_open(&r.pending);
 	record_release(&r);
 	return e;
 }

@@ -2,7 +2,6 @@
 #include "guard_process.h"
 
 #include "fault.h"
-#include "guard_step.h"
 #include "guard_tell.h"
 #include "lock.h"
 #include "log.h"
@@ -13,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -96,9 +96,9 @@ static void undo(struct guarding *g, struct store *store, const char *why)
 {
 	enum guard_state state;
 
-	if (way_load(g->way, &g->record))
+	if (way_load(&g->way, &g->record))
 		log_warning("what others changed meanwhile is taken back, too");
-	state = step_undo(&g->record, g->way, store);
+	state = step_undo(&g->record, &g->way, store);
 	if (state == GUARD_UNDONE || state == GUARD_LOST || (state == GUARD_UNDOING && !g->told))
 		guard_tell(&g->record, state, why, buf_str(&said));
 	if (state == GUARD_UNDOING) {
@@ -156,6 +156,15 @@ static void stand(struct guarding *g)
 	}
 }
 
+/* Under a limit, memory that is asked for later would not be had at all if it had to be locked. */
+static void lock_memory(void)
+{
+	const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+	int future = setrlimit(RLIMIT_MEMLOCK, &all) ? 0 : MCL_FUTURE;
+
+	(void)!mlockall(MCL_CURRENT | future);
+}
+
 /* The lock is what tells that it stands: all that may fail comes before. */
 static int prepare_and_stand(struct guarding *g)
 {
@@ -170,10 +179,10 @@ static int prepare_and_stand(struct guarding *g)
 	fault_point("guard-stand");
 	if (g->record.lock_wait > XTABLES_SECONDS)
 		g->record.lock_wait = XTABLES_SECONDS;
-	r = way_load(g->way, &g->record);
+	r = way_load(&g->way, &g->record);
 	if (r < 0)
 		return r;
-	(void)!mlockall(MCL_CURRENT | MCL_FUTURE);
+	lock_memory();
 	path = record_path(&g->record, RECORD_GUARD);
 	lock = lock_take(path, LOCK_SECONDS, NULL);
 	if (lock < 0)
@@ -185,10 +194,8 @@ static int prepare_and_stand(struct guarding *g)
 
 int guard_stand(struct guarding *g)
 {
-	struct way way = {0};
 	int r;
 
-	g->way = &way;
 	guard_set_signals(g->stops);
 	log_set_sink(say);
 	log_set_state(NULL);
@@ -197,7 +204,7 @@ int guard_stand(struct guarding *g)
 	fputs(buf_str(&said), stderr);
 	buf_release(&said);
 	record_release(&g->record);
-	way_release(&way);
+	way_release(&g->way);
 	/* starting again would not repair it */
 	return r == -EBADMSG ? 0 : r;
 }

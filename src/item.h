@@ -27,6 +27,7 @@ struct item {
 	enum item_kind kind;
 	/* equal though it is not there in the other: a dynamic element, a base chain without rules and policy accept */
 	bool silent;
+	bool passing; /* a rule or chain that is there only while a change takes: one was cut off */
 	/* chain, object, set: its own name; element: its set's; rule: its chain's; table: "". In the records. */
 	const char *name;
 	struct digest key;    /* with kind and name its identity: of an element its key, of an object its type */

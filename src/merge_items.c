@@ -266,6 +266,39 @@ static struct chain_rules take_rules(struct sorted *left, const char *chain)
 	return c;
 }
 
+static bool has_rule(const struct chain_rules *c, const struct item *rule)
+{
+	for (size_t i = 0; i < c->list.n; i++)
+		if (digest_equal(c->digests[i], rule->digest))
+			return true;
+	return false;
+}
+
+/*
+ * Rules of theirs that a change which was cut off put there, out of reach behind a passing one: those that one of
+ * the two others has and the other has not. Rules that stay are in both, what others added in neither.
+ */
+static struct chain_rules without_staged(const struct chain_rules *theirs, const struct chain_rules *base,
+					 const struct chain_rules *ours)
+{
+	struct chain_rules left = {.item = mem_alloc((theirs->list.n + 1) * sizeof(*left.item)),
+				   .digests = mem_alloc((theirs->list.n + 1) * sizeof(*left.digests))};
+	bool behind = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i < theirs->list.n; i++) {
+		const struct item *rule = theirs->item[i];
+
+		behind |= rule->passing;
+		if (rule->passing || (behind && has_rule(base, rule) != has_rule(ours, rule)))
+			continue;
+		left.item[n] = rule;
+		left.digests[n++] = rule->digest;
+	}
+	left.list = (struct rule_list){left.digests, n};
+	return left;
+}
+
 static struct sorted rules_of(const struct sorted *s)
 {
 	struct sorted rules = *s;
@@ -307,10 +340,18 @@ static void need_chain(struct merging *m, const char *name)
 	}
 }
 
+static bool passing_chain(const struct merging *m, const char *name)
+{
+	const struct item *chain = find_chain(&m->sorted_theirs, name);
+
+	return chain && chain->passing;
+}
+
 static void merge_chain(struct merging *m, const char *name, const struct chain_rules *base,
-			const struct chain_rules *ours, const struct chain_rules *theirs,
+			const struct chain_rules *ours, const struct chain_rules *all_theirs,
 			struct merge_pieces *rules)
 {
+	struct chain_rules left = without_staged(all_theirs, base, ours), *theirs = &left;
 	struct rule_merge merged = {0};
 
 	merge_rules(&base->list, &ours->list, &theirs->list, &merged);
@@ -321,7 +362,7 @@ static void merge_chain(struct merging *m, const char *name, const struct chain_
 		add_conflict(m, theirs->item[merged.lost[i]], what);
 	}
 	if (strlist_has(&m->gone, name)) {
-		if (merged.n)
+		if (merged.n && !passing_chain(m, name))
 			add_conflict(m, theirs->list.n ? theirs->item[0] : ours->item[0],
 				     "it is gone, with their rules");
 		merged.n = 0;
@@ -336,6 +377,8 @@ static void merge_chain(struct merging *m, const char *name, const struct chain_
 			(struct piece){side->rs, side->table, from->item[merged.pick[i].place]};
 	}
 	rule_merge_release(&merged);
+	free(left.item);
+	free(left.digests);
 }
 
 /* rules: what comes last among the pieces; chains that they need come first. */
@@ -354,6 +397,19 @@ static void merge_chains(struct merging *m, struct merge_pieces *rules)
 		free(b.digests);
 		free(o.digests);
 		free(t.digests);
+	}
+}
+
+/* Copies of rules, for as long as a change takes. */
+static void drop_passing_chains(struct merging *m)
+{
+	for (size_t i = 0; i < m->theirs->items.n; i++) {
+		const struct item *item = &m->theirs->items.item[i];
+
+		if (item->kind != ITEM_CHAIN || !item->passing)
+			continue;
+		m->fates[i] = FATE_GOES;
+		strlist_add(&m->gone, item->name);
 	}
 }
 
@@ -386,6 +442,7 @@ void merge_items(struct merge_side *base, struct merge_side *ours, struct merge_
 	m.become = mem_zalloc((theirs->items.n + 1) * sizeof(*m.become));
 	apply_changes(&m);
 	empty_sets(&m);
+	drop_passing_chains(&m);
 	put_pieces(&m);
 	free(m.sorted_base.item);
 	free(m.sorted_ours.item);

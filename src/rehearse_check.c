@@ -47,7 +47,8 @@ static void warn(const struct rehearsal *r, bool on_live)
 static int check(const struct checking *c)
 {
 	struct ruleset nothing = {0};
-	struct rehearsal r = {.live = c->base ? c->base : &nothing, .files = c->files, .nfiles = c->n};
+	struct rehearsal r = {
+		.live = c->base ? c->base : &nothing, .files = c->files, .nfiles = c->n};
 	int result = c->base ? 0 : prepare_nothing(c, &nothing);
 
 	if (!result)
@@ -81,7 +82,8 @@ static int become_root(void)
 {
 	cleanup_free char *users = str_printf("0 %u 1", geteuid());
 	cleanup_free char *groups = str_printf("0 %u 1", getegid());
-	int r = unshare(CLONE_NEWUSER | CLONE_NEWNS) ? -errno : write_once("/proc/self/setgroups", "deny");
+	int r = unshare(CLONE_NEWUSER | CLONE_NEWNS) ? -errno
+						     : write_once("/proc/self/setgroups", "deny");
 
 	if (!r)
 		r = write_once("/proc/self/uid_map", users);
@@ -91,8 +93,8 @@ static int become_root(void)
 /* What the kernel refuses in a user namespace, whatever it would say to root. */
 static const char *beyond_judging(const struct checking *c)
 {
-	static const char *const words[] = {"--uid-owner", "--gid-owner", "--path", "IDLETIMER",
-					    "LED", "--object-pinned"};
+	static const char *const words[] = {"--uid-owner", "--gid-owner", "--path",
+					    "IDLETIMER",   "LED",	  "--object-pinned"};
 
 	for (size_t i = 0; i < c->n; i++)
 		for (size_t j = 0; j < ARRAY_SIZE(words); j++)

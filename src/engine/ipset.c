@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/ipset.h"
+#include "fault.h"
 #include "log.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@ struct reader {
 	struct ruleset *rs;
 	const struct capture *capture;
 	struct ipset_kernel *kernel;
+	bool temporaries; /* these too */
 	struct table *table; /* whose members come next; NULL: of a set that is passed over */
 	struct ipset_writer writer;
 	struct ipset_digest digest;
@@ -44,7 +46,7 @@ static int begin_table(struct reader *rd, const struct nlmsghdr *nlh, const char
 	if (r < 0)
 		return r;
 	note_set(rd, name);
-	if (is_temporary(name))
+	if (is_temporary(name) && !rd->temporaries)
 		return 0;
 	rd->table = ruleset_add(rd->rs, ENGINE_IPSET, NFPROTO_UNSPEC, name);
 	rd->writer = (struct ipset_writer){.records = &rd->table->records};
@@ -104,7 +106,7 @@ static int ipset_capture(struct ruleset *rs, const struct capture *c)
 
 	if (r < 0 || !k.protocol)
 		return r;
-	r = ipset_dump(&k, false, read_message, &rd);
+	r = ipset_dump(&k, NULL, read_message, &rd);
 	if (!r)
 		r = end_table(&rd);
 	ipset_digest_release(&rd.digest);
@@ -113,11 +115,31 @@ static int ipset_capture(struct ruleset *rs, const struct capture *c)
 	return r < 0 ? log_errno(r, "cannot read the ipsets") : 0;
 }
 
+/* Reads one set as it is now into a zeroed ruleset. written: as in struct set_ref. */
+static int read_set(struct ipset_kernel *k, const char *name, bool written, struct ruleset *out)
+{
+	const struct capture all = {0};
+	struct reader rd = {.rs = out, .capture = &all, .kernel = k, .temporaries = true};
+	int r = ipset_dump(k, name, read_message, &rd);
+
+	if (!r)
+		r = end_table(&rd);
+	ipset_digest_release(&rd.digest);
+	if (!r && !out->ntables)
+		r = -ENOENT;
+	if (r < 0)
+		return r;
+	out->sets[0].written = written;
+	ruleset_finish(out);
+	return 0;
+}
+
 /* What was done for a step, to be undone if a later one fails. */
 enum deed {
 	DEED_NONE,
 	DEED_MADE,   /* the set was made */
 	DEED_STAGED, /* the new set is there under the temporary name */
+	DEED_MEMBER, /* one member changed, in place */
 	DEED_SWAPPED,/* the new set is there, the old one has the temporary name */
 	DEED_REMADE, /* of another type: the old set is gone */
 	DEED_WAITS,  /* of another type, and rules refer to the old one: they are to use the temporary */
@@ -127,6 +149,10 @@ struct work {
 	const struct step *step;
 	enum deed deed;
 	char temporary[IPSET_MAXNAMELEN];
+	bool written;
+	bool moves;         /* members that stay are carried over as they are */
+	struct ruleset now; /* the set as it was when the new one was filled */
+	struct ipset_update update; /* where one member is all that changes */
 };
 
 static const char *step_name(const struct step *s)
@@ -134,16 +160,57 @@ static const char *step_name(const struct step *s)
 	return s->new ? s->new->name : s->old->name;
 }
 
+void ipset_temporary_name(const char *set, unsigned n, char name[static IPSET_MAXNAMELEN])
+{
+	struct digest d = digest_of(set, strlen(set));
+
+	snprintf(name, IPSET_MAXNAMELEN, IPSET_TEMPORARY "%016llx-%u", (unsigned long long)d.low,
+		 n % 1000);
+}
+
+bool ipset_stands_for(const char *temporary, const char *set)
+{
+	char name[IPSET_MAXNAMELEN];
+
+	ipset_temporary_name(set, 0, name);
+	return !strncmp(temporary, name, strlen(name) - 1);
+}
+
 static void name_temporary(struct ipset_kernel *k, struct work *w)
 {
 	unsigned n = 0;
 
 	do
-		snprintf(w->temporary, sizeof(w->temporary), IPSET_TEMPORARY "%u", n++);
+		ipset_temporary_name(step_name(w->step), n++, w->temporary);
 	while (ipset_index(k, w->temporary) != SET_REF_NONE);
 }
 
-static int stage(struct ipset_kernel *k, struct work *w)
+/*
+ * Members that stay keep their counters and remaining times, dynamic ones are those of now. What comes in until the
+ * swap is caught up with behind it.
+ */
+static int stage_members(struct ipset_kernel *k, struct work *w, bool check)
+{
+	const struct step *s = w->step;
+	struct ruleset mixed = {0};
+	const struct set_ref *ref = ruleset_set_named(s->names, s->new->name);
+	int r;
+
+	w->written = ref && ref->written;
+	r = read_set(k, s->new->name, w->written, &w->now);
+	if (r < 0)
+		return r == -EINTR ? -ERESTART : log_errno(r, "cannot read ipset '%s'", s->new->name);
+	if (check && !table_equal(s->old, w->now.tables))
+		return -ERESTART;
+	r = ipset_mix(&w->now, s->names, s->new, &mixed, &w->update);
+	w->moves = r > 0;
+	if (r >= 0 && !w->update.forward.len)
+		r = ipset_make(k, r ? mixed.tables : s->new, w->temporary);
+	ruleset_release(&mixed);
+	return r < 0 ? r : 0;
+}
+
+static int stage(struct ipset_kernel *k, struct work *w, bool check)
 {
 	const struct step *s = w->step;
 	int r = 0;
@@ -153,10 +220,23 @@ static int stage(struct ipset_kernel *k, struct work *w)
 		w->deed = r ? DEED_NONE : DEED_MADE;
 	} else if (s->action == ACTION_REPLACE) {
 		name_temporary(k, w);
-		r = ipset_make(k, s->new, w->temporary);
-		w->deed = r ? DEED_NONE : DEED_STAGED;
+		r = stage_members(k, w, check);
+		w->deed = r || w->update.forward.len ? DEED_NONE : DEED_STAGED;
 	}
 	return r;
+}
+
+/* What others did to the old set between its reading and the swap is done to the new one. */
+static int catch_up(struct ipset_kernel *k, struct work *w)
+{
+	struct ruleset late = {0};
+	int r = read_set(k, w->temporary, w->written, &late);
+
+	if (!r)
+		r = ipset_follow(k, &w->now, &late, step_name(w->step));
+	ruleset_release(&late);
+	return r < 0 ? log_errno(r, "cannot follow the changes of ipset '%s'", step_name(w->step))
+		     : 0;
 }
 
 /* Swapping keeps the index, with all that refers to it; sets of two types cannot be swapped. */
@@ -165,12 +245,17 @@ static int put_in_place(struct ipset_kernel *k, struct work *w)
 	const char *name = step_name(w->step);
 	int r;
 
+	if (w->update.forward.len) {
+		r = ipset_send(k, &w->update.forward, name);
+		w->deed = r ? DEED_NONE : DEED_MEMBER;
+		return r;
+	}
 	if (w->deed != DEED_STAGED)
 		return 0;
 	r = ipset_swap(k, w->temporary, name, true);
 	if (!r) {
 		w->deed = DEED_SWAPPED;
-		return 0;
+		return w->moves ? catch_up(k, w) : 0;
 	}
 	if (r != -EMEDIUMTYPE)
 		return log_errno(r, "cannot replace ipset '%s'", name);
@@ -195,6 +280,9 @@ static int take_back(struct ipset_kernel *k, const struct work *w)
 		break;
 	case DEED_MADE:
 		r = ipset_destroy(k, name, false);
+		break;
+	case DEED_MEMBER:
+		r = ipset_send(k, &w->update.backward, name);
 		break;
 	case DEED_SWAPPED:
 		r = ipset_swap(k, w->temporary, name, false);
@@ -252,7 +340,7 @@ static int destroy_released(struct ipset_kernel *k, const char *name, bool quiet
 static int clear_temporaries(struct ipset_kernel *k)
 {
 	cleanup_strlist struct strlist names = {0};
-	int r = ipset_dump(k, true, collect_temporary, &names);
+	int r = ipset_dump(k, IPSET_ALL_NAMES, collect_temporary, &names);
 
 	if (r < 0)
 		return log_errno(r, "cannot list the ipsets");
@@ -268,27 +356,29 @@ static bool is_list(const struct step *s)
 }
 
 /* Lists, or all others: a set that a new list already holds could not go. */
-static int do_some(struct ipset_kernel *k, struct work *works, size_t n, bool lists)
+static int do_some(struct ipset_kernel *k, struct work *works, size_t n, bool lists, bool check)
 {
 	int r = 0;
 
 	for (size_t i = 0; !r && i < n; i++)
 		if (is_list(works[i].step) == lists)
-			r = stage(k, &works[i]);
+			r = stage(k, &works[i], check);
 	for (size_t i = 0; !r && i < n; i++)
-		if (is_list(works[i].step) == lists)
+		if (is_list(works[i].step) == lists) {
 			r = put_in_place(k, &works[i]);
+			fault_point("change-ipset-swap");
+		}
 	return r;
 }
 
-static int do_steps(struct ipset_kernel *k, struct work *works, size_t n)
+static int do_steps(struct ipset_kernel *k, struct work *works, size_t n, bool check)
 {
 	int r = clear_temporaries(k);
 
 	if (!r)
-		r = do_some(k, works, n, false);
+		r = do_some(k, works, n, false, check);
 	if (!r)
-		r = do_some(k, works, n, true);
+		r = do_some(k, works, n, true, check);
 	if (!r)
 		return 0;
 	for (size_t i = n; i-- > 0;)
@@ -323,11 +413,16 @@ static int ipset_change(struct plan *plan)
 	for (size_t i = 0; i < plan->nsteps; i++)
 		works[i].step = &plan->steps[i];
 	if (plan->nsteps)
-		r = do_steps(&k, works, plan->nsteps);
+		r = do_steps(&k, works, plan->nsteps, plan->generation_check);
 	resolve(&k, plan->live);
 	resolve(&k, plan->target);
 	if (!r)
 		lead_to_temporaries(&k, plan->target, works, plan->nsteps);
+	for (size_t i = 0; i < plan->nsteps; i++) {
+		plan->commits += !r && works[i].step->action == ACTION_REPLACE;
+		ruleset_release(&works[i].now);
+		ipset_update_release(&works[i].update);
+	}
 	return r;
 }
 

@@ -28,6 +28,13 @@
 /* Sets of these names are of a change that is under way, or was cut off: never captured. */
 #define IPSET_TEMPORARY "fwsnap-tmp-"
 
+/*
+ * Such a name says which set it stands for: rules may be on it if a change was cut off. n: the name is
+ * one of several.
+ */
+void ipset_temporary_name(const char *set, unsigned n, char name[static IPSET_MAXNAMELEN]);
+bool ipset_stands_for(const char *temporary, const char *set);
+
 /* No record is longer: where a member is refused the kernel sends it all back, in one piece. */
 #define IPSET_RECORD_LIMIT 65400U
 
@@ -115,7 +122,30 @@ must_check int ipset_swap(struct ipset_kernel *k, const char *a, const char *b, 
 must_check int ipset_rename(struct ipset_kernel *k, const char *from, const char *to);
 /* Makes a set of t's records under a name of its own and fills it; on error it is not there. */
 must_check int ipset_make(struct ipset_kernel *k, const struct table *t, const char *name);
-/* The dump of all sets, or of their names, as messages of IPSET_CMD_LIST. Logs nothing. */
-must_check int ipset_dump(struct ipset_kernel *k, bool names, netlink_callback *fn, void *arg);
+/* Sends records of members (IPSET_CMD_ADD, IPSET_CMD_DEL), to a set of this name. What is there, or gone, already is fine. */
+must_check int ipset_send(struct ipset_kernel *k, const struct buf *records, const char *name);
+/*
+ * The dump of a set (NULL: of all, IPSET_ALL_NAMES: of their names) as messages of IPSET_CMD_LIST. Logs
+ * nothing.
+ */
+must_check int ipset_dump(struct ipset_kernel *k, const char *name, netlink_callback *fn, void *arg);
+#define IPSET_ALL_NAMES ""
+
+/* Records that change one member, and those that change it back. */
+struct ipset_update {
+	struct buf forward, backward;
+};
+void ipset_update_release(struct ipset_update *u);
+
+/*
+ * The set `new` of `names` with what stays of the one that `now` consists of as it is there, and with its dynamic
+ * members besides: a table of `mixed`, which is zeroed. If but one member differs it is put into update. 1; 0: the
+ * sets are made differently, nothing stays; -errno (not logged).
+ */
+must_check int ipset_mix(struct ruleset *now, struct ruleset *names, const struct table *new,
+			 struct ruleset *mixed, struct ipset_update *update);
+/* Does to the set of this name what makes `late` of `early`, which consist of one set each. -errno, logged or not. */
+must_check int ipset_follow(struct ipset_kernel *k, struct ruleset *early, struct ruleset *late,
+			    const char *name);
 
 #endif

@@ -228,11 +228,21 @@ int ipset_make(struct ipset_kernel *k, const struct table *t, const char *name)
 	return r;
 }
 
-int ipset_dump(struct ipset_kernel *k, bool names, netlink_callback *fn, void *arg)
+int ipset_send(struct ipset_kernel *k, const struct buf *records, const char *name)
 {
-	struct nlmsghdr *nlh = begin(k, IPSET_CMD_LIST, NULL);
+	int r = 0;
 
-	if (names)
+	ipset_each(record, records) {
+		r = r ? r : send_record(k, record, name);
+	}
+	return answered(r, "", "change", name, false);
+}
+
+int ipset_dump(struct ipset_kernel *k, const char *name, netlink_callback *fn, void *arg)
+{
+	struct nlmsghdr *nlh = begin(k, IPSET_CMD_LIST, name && *name ? name : NULL);
+
+	if (name && !*name)
 		mnl_attr_put_u32(nlh, IPSET_ATTR_FLAGS | NLA_F_NET_BYTEORDER,
 				 htonl(IPSET_FLAG_LIST_SETNAME));
 	nlh->nlmsg_flags |= NLM_F_DUMP;

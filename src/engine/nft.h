@@ -71,6 +71,7 @@ struct nft_chain {
 	const struct nlmsghdr *record;
 	char *moved; /* the name that it gets elsewhere; owned */
 	bool met;    /* nft_refers: searched already */
+	size_t turn; /* while it is changed: its place there, from 1 */
 };
 
 /* Sets and chains by name (tsearch), and in order of appearance. */
@@ -89,6 +90,8 @@ struct nft_set *nft_index_set(struct nft_index *x, const struct nlmsghdr *nlh);
 struct nft_chain *nft_index_chain(struct nft_index *x, const struct nlmsghdr *nlh);
 /* Adds all sets and chains of well-formed records, with the messages that belong to each. */
 void nft_index_records(struct nft_index *x, const struct buf *records);
+/* The messages only: the sets and chains are there. */
+void nft_index_messages(struct nft_index *x, const struct buf *records);
 struct nft_set *nft_find_set(const struct nft_index *x, const char *name);
 struct nft_chain *nft_find_chain(const struct nft_index *x, const char *name);
 
@@ -110,7 +113,10 @@ struct nft_copy {
 	struct ruleset *into; /* move */
 	const char *(*rename)(void *arg, const char *name, bool chain);
 	void *rename_arg;
-	bool key_only; /* compare: of an element what it is found by */
+	bool key_only; /* of an element what it is found by */
+	bool living;   /* load: into a table that is there: anonymous sets get a name of the kernel's, and go by id */
+	bool without_policy;
+	const char *chain; /* load: a rule goes into this chain; NULL: into its own */
 	bool note; /* compare: interfaces that are met are noted in rs (a capture) */
 	bool without_size; /* load: a set that a rule adds to is made without its size first */
 	struct buf *out;
@@ -134,9 +140,13 @@ struct nft_copy {
 
 /* Appends an attribute; type with its flags. */
 void nft_put_attribute(struct buf *out, uint16_t type, const void *data, size_t n);
+void nft_put_text(struct buf *out, uint16_t type, const char *s);
 /* Begins an attribute that holds others; its place, for nft_nest_close. */
 size_t nft_nest_open(struct buf *out, uint16_t type);
 void nft_nest_close(struct buf *out, size_t at);
+
+/* Appends the name "__set%d" of which the kernel makes one that is free, after that of an anonymous set. */
+void nft_put_pattern(struct buf *out, uint16_t type, const char *name);
 
 /* Appends a copy of the message's attributes to c->out (compare: without table names). */
 void nft_copy_message(struct nft_copy *c, const struct nlmsghdr *nlh);
@@ -150,6 +160,8 @@ void nft_rule_jumps(const struct nlmsghdr *nlh, void (*fn)(const char *chain, vo
 /* The set that a rule adds to or deletes from (dynset): fn for each. */
 void nft_rule_updates(const struct nlmsghdr *nlh, void (*fn)(const char *set, void *arg),
 		      void *arg);
+/* The sets that a rule looks up, adds to or finds objects in: fn for each. */
+void nft_rule_sets(const struct nlmsghdr *nlh, void (*fn)(const char *set, void *arg), void *arg);
 /*
  * Follows the registers through a rule: which compared or sent-to values are interface
  * indexes (c->links), and the protocol that xt matches of the rule
@@ -176,6 +188,8 @@ struct nft_digest {
 	int error;              /* -EBADMSG: a record was not well-formed */
 };
 void nft_digest_feed(struct nft_digest *d, const struct nlmsghdr *nlh);
+/* What a rule's item has: of the canonical form alone. Sets and chains of the index are complete. */
+struct digest nft_rule_digest(struct ruleset *rs, const struct nft_index *x, const struct nlmsghdr *rule);
 /* Completes t->fixed, dynamic, counts; the index stays until nft_index_release. */
 void nft_digest_end(struct nft_digest *d);
 /* Whether a base chain equals an absent one. Its rules have all been seen. */
@@ -187,6 +201,8 @@ bool nft_table_ok(const struct table *t);
 /* The engine's functions (engine.h). */
 int nft_capture(struct ruleset *rs, const struct capture *c);
 int nft_change(struct plan *plan);
+/* The same, and the index of the table, which the caller releases; first_id of it is set. */
+int nft_take_apart(struct ruleset *rs, const struct table *t, struct items *out, struct nft_index *x);
 int nft_items(struct ruleset *rs, const struct table *t, struct items *out);
 int nft_compose(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
 void nft_refers(const struct table *t, const struct item *const *items, size_t n,

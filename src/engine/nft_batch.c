@@ -57,6 +57,21 @@ void nft_message_end(struct nft_batch *b, size_t at)
 	message_at(b, at)->nlmsg_len = (uint32_t)(b->out.len - at);
 }
 
+void nft_message_place(struct nft_batch *b, size_t at, unsigned place)
+{
+	/* of a request the kernel does not read it */
+	message_at(b, at)->nlmsg_pid = place;
+}
+
+void nft_batch_append(struct nft_batch *b, const struct nft_batch *other)
+{
+	size_t at = b->out.len;
+
+	buf_add(&b->out, other->out.data, other->out.len);
+	for (; at < b->out.len; at += message_at(b, at)->nlmsg_len)
+		message_at(b, at)->nlmsg_seq = b->count++;
+}
+
 void nft_put(struct nft_batch *b, uint16_t type, const void *data, size_t n)
 {
 	nft_put_attribute(&b->out, type, data, n);
@@ -77,6 +92,33 @@ void nft_nest_end(struct nft_batch *b, size_t at)
 	nft_nest_close(&b->out, at);
 }
 
+static unsigned rule_number(const struct nft_batch *b, const struct nlmsghdr *nlh)
+{
+	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *tb[3];
+	size_t len;
+	const struct nlattr *first = netlink_first(nlh, &len);
+	unsigned number = 0;
+
+	if (nlh->nlmsg_pid)
+		return nlh->nlmsg_pid;
+	netlink_attributes(first, len, tb, 2);
+	nft_each(other, &b->out) {
+		const struct nfgenmsg *onfg = mnl_nlmsg_get_payload(other);
+		const struct nlattr *otb[3];
+
+		first = netlink_first(other, &len);
+		netlink_attributes(first, len, otb, 2);
+		number += other->nlmsg_type == nlh->nlmsg_type &&
+			  onfg->nfgen_family == nfg->nfgen_family &&
+			  !strcmp(netlink_str(otb[1]), netlink_str(tb[1])) &&
+			  !strcmp(netlink_str(otb[2]), netlink_str(tb[2]));
+		if (other == nlh)
+			break;
+	}
+	return number;
+}
+
 /* What a message is about, for people: "rule 3 of chain 'input' in table 'inet fw'". Caller frees. */
 static char *describe(const struct nft_batch *b, const struct nlmsghdr *nlh)
 {
@@ -86,7 +128,6 @@ static char *describe(const struct nft_batch *b, const struct nlmsghdr *nlh)
 	size_t len;
 	const struct nlattr *first = netlink_first(nlh, &len);
 	const char *table, *second;
-	unsigned position = 0;
 
 	netlink_attributes(first, len, tb, 7);
 	table = netlink_str(tb[1]); /* the table's name in every kind of message */
@@ -94,28 +135,21 @@ static char *describe(const struct nft_batch *b, const struct nlmsghdr *nlh)
 	if (!family)
 		family = "unknown";
 	switch (nft_type(nlh)) {
+	case NFT_MSG_DELRULE:
 	case NFT_MSG_NEWRULE:
-		nft_each(other, &b->out) {
-			const struct nlattr *otb[3];
-			const struct nlattr *ofirst = netlink_first(other, &len);
-			const struct nfgenmsg *onfg = mnl_nlmsg_get_payload(other);
-
-			netlink_attributes(ofirst, len, otb, 2);
-			position += other->nlmsg_type == nlh->nlmsg_type &&
-				    onfg->nfgen_family == nfg->nfgen_family &&
-				    !strcmp(netlink_str(otb[1]), table) &&
-				    !strcmp(netlink_str(otb[2]), second);
-			if (other == nlh)
-				break;
-		}
-		return str_printf("rule %u of chain '%s' in table '%s %s'", position, second,
-				  family, table);
+		return str_printf("rule %u of chain '%s' in table '%s %s'", rule_number(b, nlh),
+				  second, family, table);
+	case NFT_MSG_DELCHAIN:
 	case NFT_MSG_NEWCHAIN:
 		return str_printf("chain '%s' in table '%s %s'",
 				  netlink_str(tb[NFTA_CHAIN_NAME]), family, table);
+	case NFT_MSG_DELSET:
+	case NFT_MSG_DELSETELEM:
 	case NFT_MSG_NEWSET:
 	case NFT_MSG_NEWSETELEM:
 		return str_printf("set '%s' in table '%s %s'", second, family, table);
+	case NFT_MSG_DELOBJ:
+	case NFT_MSG_DELFLOWTABLE:
 	case NFT_MSG_NEWOBJ:
 	case NFT_MSG_NEWFLOWTABLE:
 		return str_printf("object '%s' in table '%s %s'", second, family, table);
@@ -203,7 +237,7 @@ static int read_answer(struct nft_batch *b, struct netlink *n)
 			} else if (nlh->nlmsg_type == NLMSG_ERROR && !failed) {
 				failed = e->error;
 				result = e->error;
-				if (failed && e->error != -ERESTART)
+				if (failed && e->error != -ERESTART && !b->quiet)
 					refused(b, nlh, e->error);
 			}
 		}

@@ -19,6 +19,7 @@ struct nft_stopper {
 
 struct nft_batch {
 	const uint32_t *generation; /* NULL: any; else the batch fails with -ERESTART unless it is the kernel's */
+	bool quiet; /* what the kernel refuses is not logged */
 	struct buf out;
 	uint32_t count; /* messages, BATCH_BEGIN included */
 	/* what the kernel echoed: rules put with NLM_F_ECHO */
@@ -45,6 +46,10 @@ must_check int nft_batch_commit(struct nft_batch *b, const struct plan *plan);
 /* Starts a message; its place in b->out, for nft_message_end. */
 size_t nft_message_begin(struct nft_batch *b, uint8_t type, uint8_t family, uint16_t flags);
 void nft_message_end(struct nft_batch *b, size_t at);
+/* The number of the rule that it is about, from 1, for people; else its place in the batch counts. */
+void nft_message_place(struct nft_batch *b, size_t at, unsigned place);
+/* Appends the messages of another batch, which has neither begin nor end. */
+void nft_batch_append(struct nft_batch *b, const struct nft_batch *other);
 /* What it is about, for people: "rule 3 of chain 'input' in table 'inet fw'". Caller frees. */
 char *nft_message_label(const struct nft_batch *b, size_t at);
 

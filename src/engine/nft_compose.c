@@ -71,17 +71,12 @@ static void move_message(struct composing *c, struct buf *out, const struct nlms
 	moved(c, &copy);
 }
 
-static void put_string(struct buf *out, uint16_t type, const char *s)
-{
-	nft_put_attribute(out, type, s, strlen(s) + 1);
-}
-
 static void open_elements(struct composing *c, const struct nlmsghdr *like, const char *table,
 			  const char *set)
 {
 	c->message = open_message(&c->elements, like);
-	put_string(&c->elements, NFTA_SET_ELEM_LIST_TABLE, table);
-	put_string(&c->elements, NFTA_SET_ELEM_LIST_SET, set);
+	nft_put_text(&c->elements, NFTA_SET_ELEM_LIST_TABLE, table);
+	nft_put_text(&c->elements, NFTA_SET_ELEM_LIST_SET, set);
 	c->nest = nft_nest_open(&c->elements, NFTA_SET_ELEM_LIST_ELEMENTS | NLA_F_NESTED);
 	c->filling = set;
 }
@@ -195,7 +190,6 @@ static void add_element(struct composing *c, const struct piece *p)
 		close_elements(c);
 	if (!c->filling)
 		open_elements(c, set->elements.m[0], p->table->name, p->item->name);
-	/* in the order in which the kernel dumps them */
 	if (p->item->end)
 		move_element(c, set, element_at(p, p->item->end));
 	move_element(c, set, element_at(p, p->item->at));
@@ -252,6 +246,55 @@ static void add_piece(struct composing *c, const struct piece *p)
 	}
 }
 
+static const struct nlattr *value_of(const struct nlattr *element)
+{
+	const struct nlattr *tb[NFTA_SET_ELEM_KEY + 1], *value;
+
+	netlink_attributes(netlink_payload(element), netlink_length(element), tb, NFTA_SET_ELEM_KEY);
+	if (tb[NFTA_SET_ELEM_KEY])
+		netlink_each_in(value, tb[NFTA_SET_ELEM_KEY])
+			return value;
+	return NULL;
+}
+
+/* The last one first: as the kernel dumps intervals, and takes their ends before their starts. */
+static int compare_element(const void *a, const void *b)
+{
+	const struct piece *p = a, *q = b;
+	const struct nlattr *x = value_of(element_at(p, p->item->at));
+	const struct nlattr *y = value_of(element_at(q, q->item->at));
+
+	if (!x || !y || netlink_length(x) != netlink_length(y))
+		return !x != !y ? (x ? -1 : 1) : 0;
+	return memcmp(netlink_payload(y), netlink_payload(x), netlink_length(x));
+}
+
+/* All elements of one set, which may come from several tables. */
+static void add_elements(struct composing *c, const struct piece *pieces, size_t n)
+{
+	struct piece *sorted = mem_alloc(n * sizeof(*sorted));
+	const struct nft_set *set;
+
+	memcpy(sorted, pieces, n * sizeof(*sorted));
+	c->source = source_of(c, pieces);
+	set = nft_find_set(&c->source->index, pieces->item->name);
+	if (set->flags & NFT_SET_INTERVAL && !(set->flags & NFT_SET_CONCAT))
+		qsort(sorted, n, sizeof(*sorted), compare_element);
+	for (size_t i = 0; i < n && !c->error; i++)
+		add_piece(c, &sorted[i]);
+	free(sorted);
+}
+
+static size_t same_set(const struct piece *pieces, size_t n)
+{
+	size_t i = 1;
+
+	while (i < n && pieces[i].item->kind == ITEM_ELEMENT &&
+	       !strcmp(pieces[i].item->name, pieces[0].item->name))
+		i++;
+	return i;
+}
+
 static void compose_release(struct composing *c)
 {
 	for (size_t i = 0; i < c->nsources; i++) {
@@ -271,8 +314,13 @@ int nft_compose(struct ruleset *rs, struct table *t, const struct piece *pieces,
 		if ((pieces[i].item->kind == ITEM_SET || pieces[i].item->kind == ITEM_CHAIN) &&
 		    !strncmp(pieces[i].item->name, "__", 2))
 			strlist_add(&c.named, pieces[i].item->name);
-	for (size_t i = 0; i < n && !c.error; i++)
-		add_piece(&c, &pieces[i]);
+	for (size_t i = 0, same; i < n && !c.error; i += same) {
+		same = 1;
+		if (pieces[i].item->kind == ITEM_ELEMENT)
+			add_elements(&c, pieces + i, same = same_set(pieces + i, n - i));
+		else
+			add_piece(&c, &pieces[i]);
+	}
 	close_elements(&c);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		buf_add(&t->records, parts[i]->data, parts[i]->len);

@@ -216,6 +216,16 @@ static void feed_rule(struct nft_digest *d, const struct nlmsghdr *nlh)
 	d->t->counts.rules++;
 }
 
+struct digest nft_rule_digest(struct ruleset *rs, const struct nft_index *x, const struct nlmsghdr *rule)
+{
+	cleanup_buf struct buf canon = BUF_INIT;
+	struct nft_copy c = {.rs = rs, .index = x, .out = &canon};
+
+	nft_copy_message(&c, rule);
+	buf_release(&c.why);
+	return digest_of(canon.data, canon.len);
+}
+
 void nft_digest_feed(struct nft_digest *d, const struct nlmsghdr *nlh)
 {
 	switch (nft_type(nlh)) {

@@ -24,7 +24,7 @@ static unsigned slot_of(uint32_t reg)
 }
 
 /* Expressions that matter here; dreg: the attribute of the register that one writes. */
-enum kind { WRITER, META, FIB, PAYLOAD, IMMEDIATE, COMPARE, RANGE, DUP, FORWARD, BYTEORDER, XT, DYNSET };
+enum kind { WRITER, META, FIB, PAYLOAD, IMMEDIATE, COMPARE, RANGE, DUP, FORWARD, BYTEORDER, XT, DYNSET, LOOKUP, OBJREF };
 
 #define NAME(s) s, sizeof(s)
 
@@ -37,7 +37,7 @@ static const struct expression {
 	{NAME("meta"), META, NFTA_META_DREG},
 	{NAME("cmp"), COMPARE, 0},
 	{NAME("immediate"), IMMEDIATE, NFTA_IMMEDIATE_DREG},
-	{NAME("lookup"), WRITER, NFTA_LOOKUP_DREG},
+	{NAME("lookup"), LOOKUP, NFTA_LOOKUP_DREG},
 	{NAME("bitwise"), WRITER, NFTA_BITWISE_DREG},
 	{NAME("ct"), WRITER, NFTA_CT_DREG},
 	{NAME("match"), XT, 0},
@@ -56,6 +56,7 @@ static const struct expression {
 	{NAME("tunnel"), WRITER, NFTA_TUNNEL_DREG},
 	{NAME("xfrm"), WRITER, NFTA_XFRM_DREG},
 	{NAME("dynset"), DYNSET, 0},
+	{NAME("objref"), OBJREF, 0},
 };
 
 static const struct expression *find_expression(const struct nlattr *name)
@@ -301,4 +302,23 @@ void nft_rule_updates(const struct nlmsghdr *nlh, void (*fn)(const char *set, vo
 	struct named named = {fn, arg};
 
 	each_expression(nlh, update_of, &named);
+}
+
+static void set_of(void *arg, const struct expression *e, const struct nlattr *const *tb)
+{
+	struct named *named = arg;
+	const struct nlattr *set = e->kind == LOOKUP   ? tb[NFTA_LOOKUP_SET]
+				   : e->kind == DYNSET ? tb[NFTA_DYNSET_SET_NAME]
+				   : e->kind == OBJREF ? tb[NFTA_OBJREF_SET_NAME]
+						       : NULL;
+
+	if (set)
+		named->fn(netlink_str(set), named->arg);
+}
+
+void nft_rule_sets(const struct nlmsghdr *nlh, void (*fn)(const char *set, void *arg), void *arg)
+{
+	struct named named = {fn, arg};
+
+	each_expression(nlh, set_of, &named);
 }

@@ -154,7 +154,28 @@ static const char *owner_name(const struct nlmsghdr *nlh)
 	return netlink_str(tb[2]);
 }
 
+static const char *chain_name(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *tb[NFTA_CHAIN_NAME + 1];
+	size_t len;
+	const struct nlattr *first = netlink_first(nlh, &len);
+
+	netlink_attributes(first, len, tb, NFTA_CHAIN_NAME);
+	return netlink_str(tb[NFTA_CHAIN_NAME]);
+}
+
 void nft_index_records(struct nft_index *x, const struct buf *records)
+{
+	nft_each(nlh, records) {
+		if (nft_type(nlh) == NFT_MSG_NEWCHAIN)
+			nft_index_chain(x, nlh);
+		else if (nft_type(nlh) == NFT_MSG_NEWSET)
+			nft_index_set(x, nlh);
+	}
+	nft_index_messages(x, records);
+}
+
+void nft_index_messages(struct nft_index *x, const struct buf *records)
 {
 	struct nft_chain *chain = NULL;
 	struct nft_set *set;
@@ -162,10 +183,11 @@ void nft_index_records(struct nft_index *x, const struct buf *records)
 	nft_each(nlh, records) {
 		switch (nft_type(nlh)) {
 		case NFT_MSG_NEWCHAIN:
-			nft_index_chain(x, nlh)->record = nlh;
+			chain = nft_find_chain(x, chain_name(nlh));
+			chain->record = nlh;
 			break;
 		case NFT_MSG_NEWSET:
-			nft_index_set(x, nlh)->record = nlh;
+			nft_find_set(x, owner_name(nlh))->record = nlh;
 			break;
 		case NFT_MSG_NEWSETELEM:
 			set = nft_find_set(x, owner_name(nlh));

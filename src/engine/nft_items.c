@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "engine/nft.h"
+#include "engine/nft_put.h"
 
 #include <errno.h>
 #include <string.h>
@@ -96,11 +96,16 @@ static void join_ends(const struct table *t, const struct nft_index *x, struct i
 	close_gaps(items);
 }
 
-static void silence(const struct nft_index *x, struct items *items)
+static void silence(const struct table *t, const struct nft_index *x, struct items *items)
 {
 	for (size_t i = 0; i < items->n; i++) {
 		struct item *item = &items->item[i];
 
+		if (item->kind == ITEM_RULE)
+			item->passing = nft_rule_is_passing((const void *)(t->records.data + item->at));
+		if (item->kind == ITEM_CHAIN)
+			item->passing = !strncmp(item->name, NFT_PASSING_CHAIN,
+						 strlen(NFT_PASSING_CHAIN));
 		if (item->kind == ITEM_CHAIN)
 			item->silent = nft_chain_absent(nft_find_chain(x, item->name));
 		else if (item->kind == ITEM_ELEMENT)
@@ -108,10 +113,10 @@ static void silence(const struct nft_index *x, struct items *items)
 	}
 }
 
-int nft_items(struct ruleset *rs, const struct table *t, struct items *out)
+int nft_take_apart(struct ruleset *rs, const struct table *t, struct items *out, struct nft_index *x)
 {
 	struct table counted = {.engine = t->engine, .family = t->family, .records = t->records};
-	struct nft_digest d = {.rs = rs, .t = &counted, .items = out};
+	struct nft_digest d = {.rs = rs, .t = &counted, .index = *x, .items = out};
 
 	if (!nft_table_ok(t))
 		return -EBADMSG;
@@ -119,10 +124,20 @@ int nft_items(struct ruleset *rs, const struct table *t, struct items *out)
 		nft_digest_feed(&d, nlh);
 	nft_digest_end(&d);
 	join_ends(t, &d.index, out);
-	silence(&d.index, out);
+	silence(t, &d.index, out);
+	nft_index_messages(&d.index, &t->records);
 	strlist_release(&counted.chains);
-	nft_index_release(&d.index);
+	*x = d.index;
 	if (d.error)
 		items_release(out);
 	return d.error;
+}
+
+int nft_items(struct ruleset *rs, const struct table *t, struct items *out)
+{
+	struct nft_index x = {0};
+	int r = nft_take_apart(rs, t, out, &x);
+
+	nft_index_release(&x);
+	return r;
 }

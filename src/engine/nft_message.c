@@ -29,7 +29,7 @@ enum special {
 	UPDATED_SET,   /* likewise, and a rule adds to it */
 	VERDICT_CHAIN, /* compare: a bound chain counts by content; load: by id */
 	CHAIN_NAME,    /* load: a bound chain gets an id instead */
-	RULE_CHAIN,    /* load: a bound chain by id */
+	RULE_CHAIN,    /* load: a bound chain by id; another chain, if so wished */
 	XT_INFO,       /* ipset indexes of `set` and `SET` */
 	MOVE_LAST = XT_INFO, /* what comes behind is moved as it is */
 	SET_SIZE,
@@ -38,6 +38,7 @@ enum special {
 	ZERO_AT_END,   /* load: dropped when 0 on the end of an interval */
 	EXTHDR_READ,   /* not in a write or strip of an extension header */
 	EXTHDR_RANGE,  /* not in a strip */
+	POLICY,        /* not where it comes later */
 	NESTED_FLAG,   /* load: needs NLA_F_NESTED, dumped without */
 	ELEMENT_TIMEOUT
 };
@@ -55,6 +56,7 @@ static const struct row {
 	[CHAIN] = {[NFTA_CHAIN_TABLE] = {CMP_DROP, 0, 0},
 		   [NFTA_CHAIN_NAME] = {CMP_DROP, 0, CHAIN_NAME},
 		   [NFTA_CHAIN_COUNTERS] = {CMP_DROP, 0, 0},
+		   [NFTA_CHAIN_POLICY] = {0, 0, POLICY},
 		   [NFTA_CHAIN_HOOK] = {0, CHAIN_HOOK, 0}},
 	[CHAIN_HOOK] = {[NFTA_HOOK_DEV] = {CMP_DROP, 0, 0}, [NFTA_HOOK_DEVS] = {CMP_DROP, 0, 0}},
 	[RULE] = {[NFTA_RULE_TABLE] = {CMP_DROP, 0, 0},
@@ -155,41 +157,9 @@ static const struct nlattr *child(const struct nlattr *nest, unsigned type)
 	return NULL;
 }
 
-void nft_put_attribute(struct buf *out, uint16_t type, const void *data, size_t n)
-{
-	size_t whole = MNL_ATTR_HDRLEN + MNL_ALIGN(n);
-	struct nlattr *a = buf_reserve(out, whole);
-
-	out->len += whole;
-	if (n)
-		memset((char *)a + whole - NLMSG_ALIGNTO, 0, NLMSG_ALIGNTO);
-	a->nla_type = type;
-	a->nla_len = (uint16_t)(MNL_ATTR_HDRLEN + n);
-	if (n)
-		memcpy((char *)a + MNL_ATTR_HDRLEN, data, n);
-}
-
-size_t nft_nest_open(struct buf *out, uint16_t type)
-{
-	size_t at = out->len;
-
-	nft_put_attribute(out, type, NULL, 0);
-	return at;
-}
-
-void nft_nest_close(struct buf *out, size_t at)
-{
-	((struct nlattr *)(void *)(out->data + at))->nla_len = (uint16_t)(out->len - at);
-}
-
 static void put_same(struct buf *out, const struct nlattr *a)
 {
 	nft_put_attribute(out, a->nla_type, netlink_payload(a), netlink_length(a));
-}
-
-static void put_string(struct buf *out, uint16_t type, const char *s)
-{
-	nft_put_attribute(out, type, s, strlen(s) + 1);
 }
 
 static void put_u32(struct buf *out, uint16_t type, uint32_t value)
@@ -298,14 +268,17 @@ static void copy_xt_info(struct nft_copy *c, const struct nlattr *expression,
 
 static void copy_name(struct nft_copy *c, const struct nlattr *a, bool updated)
 {
-	struct nft_set *s = c->purpose == NFT_LOAD ? NULL : nft_find_set(c->index, netlink_str(a));
+	bool by_name = c->purpose == NFT_LOAD && !c->living;
+	struct nft_set *s = by_name ? NULL : nft_find_set(c->index, netlink_str(a));
 
 	if (s)
 		s->updated |= updated;
 	if (!s || !(s->flags & NFT_SET_ANONYMOUS)) {
 		put_same(c->out, a);
+	} else if (c->living) {
+		nft_put_pattern(c->out, a->nla_type, s->name);
 	} else if (c->purpose == NFT_MOVE) {
-		put_string(c->out, a->nla_type, c->rename(c->rename_arg, s->name, false));
+		nft_put_text(c->out, a->nla_type, c->rename(c->rename_arg, s->name, false));
 	} else {
 		struct digest sum = s->attributes;
 
@@ -330,7 +303,7 @@ static void copy_chain_name(struct nft_copy *c, const struct nlattr *a, uint16_t
 	else if (c->purpose == NFT_LOAD)
 		put_u32(c->out, id_type, bound->id);
 	else if (c->purpose == NFT_MOVE)
-		put_string(c->out, a->nla_type, c->rename(c->rename_arg, bound->name, true));
+		nft_put_text(c->out, a->nla_type, c->rename(c->rename_arg, bound->name, true));
 	else
 		nft_put_attribute(c->out, a->nla_type, &bound->digest, sizeof(bound->digest));
 }
@@ -444,7 +417,10 @@ static void copy_special(struct nft_copy *c, enum special special, const struct 
 		copy_chain_name(c, a, NFTA_VERDICT_CHAIN_ID);
 		break;
 	case RULE_CHAIN:
-		copy_chain_name(c, a, NFTA_RULE_CHAIN_ID);
+		if (c->chain)
+			nft_put_text(c->out, a->nla_type, c->chain);
+		else
+			copy_chain_name(c, a, NFTA_RULE_CHAIN_ID);
 		break;
 	case CHAIN_NAME:
 		copy_chain_name(c, a, NFTA_CHAIN_ID);
@@ -466,6 +442,10 @@ static void copy_special(struct nft_copy *c, enum special special, const struct 
 		break;
 	case ZERO_AT_END:
 		if (!c->interval_end || !zero(a))
+			put_same(c->out, a);
+		break;
+	case POLICY:
+		if (!c->without_policy)
 			put_same(c->out, a);
 		break;
 	case UNLESS_ZERO:
@@ -497,6 +477,23 @@ static void finish_dynset(struct nft_copy *c, const struct nlattr *nest)
 		put_u32(c->out, NFTA_DYNSET_FLAGS, flags);
 }
 
+/* What looks a set up that has no name yet does it by id. */
+static void finish_lookup(struct nft_copy *c, enum context context, const struct nlattr *nest)
+{
+	static const struct {
+		uint8_t name, id;
+	} attributes[CONTEXTS] = {
+		[LOOKUP] = {NFTA_LOOKUP_SET, NFTA_LOOKUP_SET_ID},
+		[OBJREF] = {NFTA_OBJREF_SET_NAME, NFTA_OBJREF_SET_ID},
+		[DYNSET] = {NFTA_DYNSET_SET_NAME, NFTA_DYNSET_SET_ID},
+	};
+	const struct nlattr *name = attributes[context].name ? child(nest, attributes[context].name) : NULL;
+	const struct nft_set *s = name ? nft_find_set(c->index, netlink_str(name)) : NULL;
+
+	if (s && s->flags & NFT_SET_ANONYMOUS)
+		put_u32(c->out, attributes[context].id, s->id);
+}
+
 static bool is_key(unsigned type)
 {
 	return type == NFTA_SET_ELEM_KEY || type == NFTA_SET_ELEM_KEY_END || type == NFTA_SET_ELEM_FLAGS;
@@ -525,6 +522,8 @@ static void copy_attributes(struct nft_copy *c, enum context context, const stru
 	}
 	if (context == DYNSET && c->purpose != NFT_MOVE)
 		finish_dynset(c, nest);
+	if (c->living)
+		finish_lookup(c, context, nest);
 }
 
 void nft_copy_element(struct nft_copy *c, const struct nlattr *element)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/xtables.h"
 #include "exec.h"
+#include "fault.h"
 #include "lock.h"
 #include "log.h"
 
@@ -74,6 +75,7 @@ struct swap {
 	const struct xt_family *family;
 	struct ipt_getinfo info; /* before */
 	struct xt_image image, undo;
+	unsigned *before; /* of undo: the place of each entry in the table as it was */
 };
 
 struct swaps {
@@ -87,6 +89,7 @@ static void swaps_release(struct swaps *w)
 	for (size_t i = 0; i < w->n; i++) {
 		xt_image_release(&w->s[i].image);
 		xt_image_release(&w->s[i].undo);
+		free(w->s[i].before);
 	}
 	free(w->s);
 	for (size_t i = 0; i < ARRAY_SIZE(xt_families); i++)
@@ -131,6 +134,18 @@ static int check_unchanged(struct plan *plan, const struct step *step, const str
 	return r;
 }
 
+static int swap_prepare_undo(struct swap *s, struct plan *plan, const struct step *step, int fd)
+{
+	int r = xt_image_build(&s->undo, s->family, step->old, plan->live, &s->info,
+			       s->image.replace->num_entries);
+
+	if (r < 0)
+		return r;
+	s->undo.from = xt_relate_images(&s->image, plan->target, &s->undo, plan->live);
+	s->before = xt_relate_kernel(fd, &s->info, step->old, plan->live, &s->undo, plan->live);
+	return 0;
+}
+
 /* The last table needs no way back: if it is refused it is as it was. */
 static int swap_prepare(struct swaps *w, struct plan *plan, const struct step *step, bool last)
 {
@@ -153,21 +168,21 @@ static int swap_prepare(struct swaps *w, struct plan *plan, const struct step *s
 		return r;
 	r = xt_image_build(&s->image, s->family, step->new, plan->target, &s->info,
 			   s->info.num_entries);
-	if (!r && !last)
-		r = xt_image_build(&s->undo, s->family, step->old, plan->live, &s->info,
-				   s->image.replace->num_entries);
-	return r;
+	if (r < 0)
+		return r;
+	/* where nothing was, the counters are those that were recorded */
+	if (step->old && !step->old->empty)
+		s->image.from = xt_relate_kernel(fd, &s->info, step->old, plan->live, &s->image,
+						 plan->target);
+	return last ? 0 : swap_prepare_undo(s, plan, step, fd);
 }
 
-/* The counters as they were when the table went, where the way back has the same entries. */
+/* The counters as they were when the table went: those of rules that stayed have run on since. */
 static void swap_keep_counters(struct swap *s)
 {
-	const struct ipt_replace *back = s->undo.replace;
-
-	if (back->size == s->info.size && back->num_entries == s->info.num_entries &&
-	    !memcmp(back->hook_entry, s->info.hook_entry, sizeof(back->hook_entry)))
-		memcpy(s->undo.counters->counters, s->image.replace->counters,
-		       back->num_entries * sizeof(struct xt_counters));
+	for (unsigned i = 0; s->before && i < s->undo.counters->num_counters; i++)
+		if (s->before[i] != XT_ENTRY_NEW)
+			s->undo.counters->counters[i] = s->image.replace->counters[s->before[i]];
 }
 
 static void swaps_undo(struct swaps *w, size_t done)
@@ -196,8 +211,11 @@ static int xtables_change(struct plan *plan)
 		r = swap_prepare(&w, plan, &plan->steps[i], i + 1 == plan->nsteps);
 	for (size_t i = 0; !r && i < w.n; i++) {
 		r = xt_image_commit(&w.s[i].image, swaps_fd(&w, w.s[i].family));
+		plan->commits += !r;
 		if (r < 0)
 			swaps_undo(&w, i);
+		else
+			fault_point("change-xtables-table");
 	}
 	xt_unlock();
 	return r;

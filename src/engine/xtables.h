@@ -61,6 +61,8 @@ struct xt_family {
 };
 
 extern const struct xt_family xt_families[2];
+/* The names of built-in chains, by NF_INET_*. */
+extern const char *const xt_hook_names[NF_INET_NUMHOOKS];
 /* The row for NFPROTO_IPV4 or NFPROTO_IPV6, or NULL. */
 const struct xt_family *xt_family(uint8_t family);
 
@@ -180,7 +182,9 @@ struct xt_image {
 	const struct table *table;         /* NULL: the empty table */
 	struct ipt_replace *replace;       /* entries behind it; old counters beside it */
 	struct xt_counters_info *counters;
+	unsigned *from; /* the place of each entry in the table that is replaced, whose counter runs on; may be NULL */
 };
+#define XT_ENTRY_NEW UINT_MAX
 
 /*
  * Builds the image of t (NULL: the empty one) for a kernel's table of this name and these hooks. It
@@ -193,5 +197,16 @@ must_check int xt_image_build(struct xt_image *image, const struct xt_family *f,
 void xt_image_release(struct xt_image *image);
 /* Replaces the kernel's table. Logs why the kernel refuses. Counters that it does not take are a warning. */
 must_check int xt_image_commit(struct xt_image *image, int fd);
+
+/*
+ * For each entry of the image `new` the place of the same rule in the kernel's table, which is as the records of `old`
+ * (NULL: empty) say, or XT_ENTRY_NEW. Caller frees; NULL: it cannot be told.
+ */
+unsigned *xt_relate_kernel(int fd, const struct ipt_getinfo *info, const struct table *old,
+			   struct ruleset *old_names, const struct xt_image *new,
+			   struct ruleset *new_names);
+/* The same where the image `old` is what the kernel has. */
+unsigned *xt_relate_images(const struct xt_image *old, struct ruleset *old_names,
+			   const struct xt_image *new, struct ruleset *new_names);
 
 #endif

@@ -172,11 +172,9 @@ static int read_rule(struct reader *rd, const void *rule)
 
 static int read_builtin(struct reader *rd, const char *name, struct xt_chain *c)
 {
-	static const char *const hooks[NF_INET_NUMHOOKS] = {"PREROUTING", "INPUT", "FORWARD",
-							    "OUTPUT", "POSTROUTING"};
 	const char *policy = rd->library->policy(name, &c->counters, rd->handle);
 
-	while (c->hook < NF_INET_NUMHOOKS && strcmp(hooks[c->hook], name))
+	while (c->hook < NF_INET_NUMHOOKS && strcmp(xt_hook_names[c->hook], name))
 		c->hook++;
 	if (!policy || c->hook == NF_INET_NUMHOOKS)
 		return -EBADMSG;

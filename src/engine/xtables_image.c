@@ -247,6 +247,7 @@ void xt_image_release(struct xt_image *image)
 		free(image->replace->counters);
 	free(image->replace);
 	free(image->counters);
+	free(image->from);
 	*image = (struct xt_image){0};
 }
 
@@ -311,11 +312,15 @@ static bool all_zero(const struct xt_counters_info *c)
 int xt_image_commit(struct xt_image *image, int fd)
 {
 	const struct ipt_replace *r = image->replace;
-	const struct xt_counters_info *c = image->counters;
+	struct xt_counters_info *c = image->counters;
 
 	if (setsockopt(fd, image->family->level, IPT_SO_SET_REPLACE, r,
 		       (socklen_t)(sizeof(*r) + r->size)) < 0)
 		return refused(image, fd, -errno);
+	/* as they were when the old table went; what is counted meanwhile begins at zero, and is added to */
+	for (unsigned i = 0; image->from && i < c->num_counters; i++)
+		if (image->from[i] != XT_ENTRY_NEW)
+			c->counters[i] = r->counters[image->from[i]];
 	if (!all_zero(c) &&
 	    setsockopt(fd, image->family->level, IPT_SO_SET_ADD_COUNTERS, c,
 		       (socklen_t)(sizeof(*c) + c->num_counters * sizeof(*c->counters))) < 0)

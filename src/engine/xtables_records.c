@@ -23,6 +23,9 @@ const struct xt_family xt_families[2] = {
 	 .target_revision = IP6T_SO_GET_REVISION_TARGET, ENTRY(ip6t_entry)},
 };
 
+const char *const xt_hook_names[NF_INET_NUMHOOKS] = {"PREROUTING", "INPUT", "FORWARD", "OUTPUT",
+						     "POSTROUTING"};
+
 const struct xt_family *xt_family(uint8_t family)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(xt_families); i++)

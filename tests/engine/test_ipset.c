@@ -207,6 +207,28 @@ static void remaining_time_comes_back(void **state)
 	ruleset_release(&rs);
 }
 
+/* Members that stay keep what was counted and what is left of their time, whatever was captured; others' new ones stay. */
+static void members_that_stay_run_on(void **state)
+{
+	struct ruleset rs = {0};
+
+	(void)state;
+	load("create s hash:ip timeout 0 counters\nadd s 1.1.1.1 packets 1 bytes 1\nadd s 2.2.2.2 packets 2 bytes 2\n");
+	place_capture(&rs);
+	free(place_shell("ipset flush"));
+	load("add s 1.1.1.1 packets 11 bytes 11\nadd s 5.5.5.5 timeout 5000\nadd s 3.3.3.3\nadd s 4.4.4.4\n");
+	assert_int_equal(place_change(&rs), CHANGE_DONE);
+	assert_shell("ipset save s | sed -n 's/timeout \\(49..\\|5000\\)/timeout X/; s/^add //p' | sort",
+		     "s 1.1.1.1 timeout 0 packets 11 bytes 11\ns 2.2.2.2 timeout 0 packets 2 bytes 2\n"
+		     "s 5.5.5.5 timeout X packets 0 bytes 0\n");
+	/* one member alone is changed in place */
+	free(place_shell("ipset add s 6.6.6.6"));
+	assert_int_equal(place_change(&rs), CHANGE_DONE);
+	assert_shell("ipset save s | grep -c 6.6.6.6 || true", "0\n");
+	assert_shell("ipset save s | grep -c 'add s 1.1.1.1 timeout 0 packets 11 bytes 11'", "1\n");
+	ruleset_release(&rs);
+}
+
 static void many_members_come_in_pieces_and_whole(void **state)
 {
 	struct ruleset rs = {0}, pieces = {0};
@@ -322,6 +344,7 @@ int main(void)
 		cmocka_unit_test_setup(a_set_that_stays_in_use_is_named_and_all_is_undone, setup),
 		cmocka_unit_test_setup(what_a_cut_off_change_left_goes_and_is_never_captured, setup),
 		cmocka_unit_test_setup(remaining_time_comes_back, setup),
+		cmocka_unit_test_setup(members_that_stay_run_on, setup),
 		cmocka_unit_test_setup(many_members_come_in_pieces_and_whole, setup),
 		cmocka_unit_test_setup(what_counts_is_what_the_definition_says, setup),
 		cmocka_unit_test_setup(members_of_a_set_that_a_rule_writes_to_are_dynamic, setup),

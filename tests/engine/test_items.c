@@ -143,6 +143,7 @@ static void pieces_of_two_captures(void **state)
 	struct items a = {0}, b = {0};
 	struct pieces p = {0};
 	struct table *t;
+	size_t n;
 
 	(void)state;
 	row_capture_and_lose(&one, "nft", NULL, MIXED("set s {\ntype mark\nelements = { 1, 2 }\n}\n", RULES_A, "counter"));
@@ -155,10 +156,12 @@ static void pieces_of_two_captures(void **state)
 	take(&p, &other, &other.tables[0], &b, ITEM_CHAIN);
 	take(&p, &other, &other.tables[0], &b, ITEM_SET);
 	take(&p, &other, &other.tables[0], &b, ITEM_ELEMENT);
+	n = p.n;
+	assert_true(n > 2);
 	for (size_t i = 0; i < a.n; i++)
 		if (a.item[i].kind == ITEM_ELEMENT &&
-		    !digest_equal(a.item[i].digest, p.piece[p.n - 1].item->digest) &&
-		    !digest_equal(a.item[i].digest, p.piece[p.n - 2].item->digest))
+		    !digest_equal(a.item[i].digest, p.piece[n - 1].item->digest) &&
+		    !digest_equal(a.item[i].digest, p.piece[n - 2].item->digest))
 			*(struct piece *)array_grow(&p.piece, &p.n, sizeof(*p.piece)) =
 				(struct piece){&one, &one.tables[0], &a.item[i]};
 	for (size_t i = 0; i < a.n; i++)

@@ -179,6 +179,26 @@ static void load_triple(const struct triple *t, const char *text, const char *ot
 	place_capture(rs);
 }
 
+/* The same for real: changed, changed by others, undone. */
+static void undo_live(const struct triple *t, struct ruleset *after, const struct ruleset *alone)
+{
+	cleanup_strlist struct strlist named = {NULL, 0};
+	cleanup_buf struct buf lines = BUF_INIT;
+	struct ruleset before = {0};
+
+	load_triple(t, t->before, NULL, &before);
+	assert_int_equal(place_change(after), CHANGE_DONE);
+	free(place_shell(t->others));
+	assert_int_equal(change_undo(&before, after, PLACE_WAIT, &named), CHANGE_DONE);
+	for (size_t i = 0; i < named.n; i++)
+		buf_printf(&lines, "%s\n", named.s[i]);
+	assert_string_equal(buf_str(&lines), t->conflicts);
+	place_assert_live(alone);
+	assert_int_equal(change_undo(&before, after, PLACE_WAIT, NULL), CHANGE_NOTHING);
+	place_assert_live(alone);
+	ruleset_release(&before);
+}
+
 static void others_survive_an_undo(void **state)
 {
 	const struct triple *t = *state;
@@ -200,6 +220,7 @@ static void others_survive_an_undo(void **state)
 	merge_to(&before, &after, &before, &after, "");
 	merge_to(&before, &before, &after, &after, "");
 	merge_to(&before, &after, &after, &after, "");
+	undo_live(t, &after, &alone);
 	ruleset_release(&before);
 	ruleset_release(&after);
 	ruleset_release(&now);

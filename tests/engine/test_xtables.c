@@ -116,6 +116,60 @@ static void a_refused_table_leaves_all_as_they_were(void **state)
 	ruleset_release(&rs);
 }
 
+/*
+ * One rule is replaced, one goes, one comes. The others' counters run on, from what they are when the table is
+ * replaced, whatever the capture saw; so do the policy's and those of chains that stand elsewhere in the kernel's table.
+ */
+static void counters_beside_a_changed_rule_run_on(void **state)
+{
+	struct ruleset target = {0}, live = {0};
+
+	(void)state;
+	load("iptables-legacy-restore", "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:b - [0:0]\n:new - [0:0]\n"
+		"[1:1] -A INPUT -s 10.0.0.1\n[1:1] -A INPUT -s 10.0.0.9\n[1:1] -A INPUT -s 10.0.0.3\n"
+		"-A b -s 10.0.1.1\n[6:7] -A b -s 10.0.1.2\n[8:9] -A new -j DROP\nCOMMIT\n");
+	place_capture(&target);
+	place_move(false);
+	load("iptables-legacy-restore", "*filter\n:INPUT ACCEPT [7:70]\n:FORWARD DROP [5:50]\n:OUTPUT ACCEPT [0:0]\n:z - [0:0]\n:b - [0:0]\n:a - [0:0]\n"
+		"[11:110] -A INPUT -s 10.0.0.1\n[12:120] -A INPUT -s 10.0.0.2\n[13:130] -A INPUT -s 10.0.0.3\n"
+		"[21:210] -A b -s 10.0.1.1\n[31:310] -A a -s 10.0.2.1\n[32:320] -A z -s 10.0.3.1\nCOMMIT\n");
+	place_capture(&live);
+	assert_int_equal(place_change_from(&live, &target), CHANGE_DONE);
+	assert_saved("*filter\n:INPUT ACCEPT [7:70]\n:FORWARD ACCEPT [5:50]\n:OUTPUT ACCEPT [0:0]\n:b - [0:0]\n:new - [0:0]\n"
+		"[11:110] -A INPUT -s 10.0.0.1/32\n[1:1] -A INPUT -s 10.0.0.9/32\n[13:130] -A INPUT -s 10.0.0.3/32\n"
+		"[21:210] -A b -s 10.0.1.1/32\n[6:7] -A b -s 10.0.1.2/32\n[8:9] -A new -j DROP\nCOMMIT\n");
+	/* not what was recorded, but what is live */
+	free(place_shell("iptables-legacy -Z"));
+	assert_int_equal(place_change(&live), CHANGE_DONE);
+	free(place_shell("iptables-legacy-save -c | grep -qx -- '\\[0:0\\] -A INPUT -s 10.0.0.1/32'"));
+	ruleset_release(&live);
+	ruleset_release(&target);
+}
+
+/* The last of its datagrams to itself are on their way while the table is replaced 20 times: each one is counted. */
+static void no_packet_goes_uncounted(void **state)
+{
+	struct ruleset one = {0}, other = {0};
+	cleanup_free char *counted = NULL;
+
+	(void)state;
+	free(place_shell("ip link set lo up"));
+	load("iptables-legacy-restore", FILTER "-A INPUT -s 10.0.0.2\n-A INPUT -p udp --dport 9\n-A INPUT -p udp -j DROP\nCOMMIT\n");
+	place_capture(&other);
+	load("iptables-legacy-restore", FILTER "-A INPUT -s 10.0.0.1\n-A INPUT -p udp --dport 9\n-A INPUT -p udp -j DROP\nCOMMIT\n");
+	place_capture(&one);
+	free(place_shell("(bash -c 'exec 3>/dev/udp/127.0.0.1/9; for i in {1..20000}; do echo >&3; done 2>/dev/null'; "
+			 "touch /run/sent) >/dev/null 2>&1 &"));
+	for (int i = 0; access("/run/sent", F_OK) && i < 400; i++) {
+		assert_int_equal(place_change(i % 2 ? &one : &other), CHANGE_DONE);
+		usleep(2000);
+	}
+	counted = place_shell("cat /run/sent; iptables-legacy -nvxL INPUT | awk '/dpt:9/ {print $1}'");
+	assert_string_equal(counted, "20000\n");
+	ruleset_release(&one);
+	ruleset_release(&other);
+}
+
 static void sets_go_by_name(void **state)
 {
 	struct ruleset rs = {0};
@@ -278,6 +332,8 @@ int main(void)
 		cmocka_unit_test_setup(looking_makes_no_table, setup),
 		cmocka_unit_test_setup(counters_come_back, setup),
 		cmocka_unit_test_setup(a_refused_table_leaves_all_as_they_were, setup),
+		cmocka_unit_test_setup(counters_beside_a_changed_rule_run_on, setup),
+		cmocka_unit_test_setup(no_packet_goes_uncounted, setup),
 		cmocka_unit_test_setup(sets_go_by_name, setup),
 		cmocka_unit_test_setup(a_set_that_is_gone_names_the_rule, setup),
 		cmocka_unit_test_setup(a_table_that_is_not_wanted_becomes_empty, setup),

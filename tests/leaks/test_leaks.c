@@ -137,7 +137,12 @@ static const struct pair pairs[] = {
 	 .a = {.nft = LISTS("", "udp dport { 100-200, " FORBIDDEN "-7003 } drop",
 			    "udp dport { " ALLOWED "-7002, 9000-9010 } accept")},
 	 .b = {.nft = LISTS("", "udp dport { 300-400, " FORBIDDEN "-7005 } drop",
-			    "udp dport { 7000-7003, 9100-9110 } accept")}},
+		       "udp dport { 7000-7003, 9100-9110 } accept")}},
+	{.name = "anonymous interval set before rules that stay",
+	 .a = {.nft = LISTS("", "udp dport { 100-200, " FORBIDDEN "-7003 } drop\ncounter",
+			    "udp dport { " ALLOWED "-7002, 9000-9010 } accept\ncounter")},
+	 .b = {.nft = LISTS("", "udp dport { 300-400, " FORBIDDEN "-7005 } drop\ncounter",
+			    "udp dport { 7000-7003, 9100-9110 } accept\ncounter")}},
 	{.name = "verdict map",
 	 .a = {.nft = LISTS("map m {\ntype inet_service : verdict; flags interval\nelements = "
 			    "{ " FORBIDDEN "-7003 : drop, 1-2 : drop }\n}\n",

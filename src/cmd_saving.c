@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "saving.h"
+#include "cmd_saving.h"
 
 #include "log.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "trial.h"
+#include "cmd_trial.h"
 
 #include "hooks.h"
 #include "log.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * saving - a ruleset becomes a version of the history: what save and a guarded change have in common
+ * cmd_saving - a ruleset becomes a version of the history: what save and a guarded change have in common
  *
  *   saving_open; add_records; saving_make; then, unless `unchanged`: saving_commit or saving_prepare;
  *   saving_report; saving_release
  */
-#ifndef FWSNAP_SAVING_H
-#define FWSNAP_SAVING_H
+#ifndef FWSNAP_CMD_SAVING_H
+#define FWSNAP_CMD_SAVING_H
 
 #include "cmd.h"
 #include "rehearse.h"

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * trial - a change of the live rules with the way back behind it, from the last look to the answer
+ * cmd_trial - a change of the live rules with the way back behind it, from the last look to the answer
  *
  * What apply, run and restore have in common once they know what the rules are to become:
  *   the unsaved live rules are stored; what a confirmation makes current is prepared; hooks may forbid it; the guard
  *   is armed; the rules change; somebody confirms, or the old rules come back.
  */
-#ifndef FWSNAP_TRIAL_H
-#define FWSNAP_TRIAL_H
+#ifndef FWSNAP_CMD_TRIAL_H
+#define FWSNAP_CMD_TRIAL_H
 
 #include "cmd.h"
 #include "guard.h"

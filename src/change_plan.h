@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * change_plan - the steps from one ruleset to another
+ */
+#ifndef FWSNAP_CHANGE_PLAN_H
+#define FWSNAP_CHANGE_PLAN_H
+
+#include "engine.h"
+
+/* The part of the difference that one engine has to do. The caller frees the steps. */
+struct plan plan_for(enum engine_id engine, struct ruleset *live, struct ruleset *target);
+
+#endif
