@@ -332,10 +332,7 @@ static int prepare_live(void *arg)
 	struct applying *a = arg;
 	int r = print_difference(a->c, &a->live, "live", &a->saving.rs, "the new rules", false);
 
-	if (r != EXIT_DONE && r != EXIT_DIFFERS)
-		return -ECANCELED;
-	r = snapshot_new_open(&a->saving.snapshot, &a->c->store);
-	return r ? r : prepare_saving(a);
+	return r == EXIT_DONE || r == EXIT_DIFFERS ? prepare_saving(a) : -ECANCELED;
 }
 
 static int change_live(struct applying *a)
@@ -343,7 +340,9 @@ static int change_live(struct applying *a)
 	int r;
 
 	start_over(a);
-	r = capture_live(a);
+	r = snapshot_new_open(&a->saving.snapshot, &a->c->store);
+	if (!r)
+		r = capture_live(a);
 	log_step(NULL);
 	a->trial.change.live = &a->live;
 	a->trial.change.target = &a->saving.rs;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hooks.h"
 #include "log.h"
 #include "text.h"
 #include "cmd_trial.h"
@@ -405,6 +406,7 @@ static int mark_left(struct restoring *s)
 
 static int step_back(struct restoring *s)
 {
+	const struct hook hook = {s->c->opt.root, HOOK_POST_ROLLBACK, "rollback", "undone"};
 	int r = find_step(s);
 
 	if (!r)
@@ -415,7 +417,10 @@ static int step_back(struct restoring *s)
 	if (s->dry_run)
 		return show(s);
 	r = restore(s);
-	return !r && mark_left(s) ? EXIT_PARTIAL : r;
+	if (r)
+		return r;
+	hooks_run(&hook);
+	return mark_left(s) ? EXIT_PARTIAL : EXIT_DONE;
 }
 
 int cmd_rollback(struct context *c, int argc, char **argv)

@@ -298,6 +298,57 @@ test_on_a_host_without_rules_nor_history_it_is_the_first_version() {
 	prints "snapshot 1,"
 }
 
+test_what_runs_already_is_saved_if_nobody_is_to_confirm() {
+	load_host
+	mail_rules >"$TMP/mail.rules"
+	iptables-restore "$TMP/mail.rules"
+	remember new
+	fwsnap 0 apply --within 60 "$TMP/mail.rules"
+	says "this changes nothing" "'fwsnap save' keeps them"
+	fwsnap 3 status
+	fwsnap 0 apply --no-confirm -m 'mail' "$TMP/mail.rules"
+	says "but not saved" "kept as snapshot 1"
+	no_drift
+	load_texts_alone nft
+	alone_is new
+	fwsnap 0 apply --no-confirm "$TMP/mail.rules"
+	says "this changes nothing"
+	never "kept"
+	fwsnap 0 verify
+	prints "snapshot 1"
+	never "snapshot 2"
+}
+
+test_configured_paths_are_used() {
+	load_host
+	config 'layout = debian' 'store = /srv/firewall'
+	mail_rules >"$TMP/mail.rules"
+	fwsnap 0 apply --no-confirm "$TMP/mail.rules"
+	grep -q 25,587 "$ROOT/etc/iptables/rules.v4"
+	[ -L "$ROOT/srv/firewall/current" ]
+	[ ! -e "$ROOT/var/lib/fwsnap" ] || fail "the default store was made"
+	[ ! -e "$ROOT/etc/iptables.up.rules" ] || fail "the default text was written"
+	fwsnap 0 run --within 60 -- iptables -A INPUT -j LOG
+	fwsnap 0 confirm
+	grep -q LOG "$ROOT/etc/iptables/rules.v4"
+	rm "$ROOT/etc/fwsnap/fwsnap.conf"
+	echo 'store = /srv/firewall' >"$TMP/other.conf"
+	fwsnap 0 --config "$TMP/other.conf" rollback
+	says "rolling back"
+}
+
+test_what_no_text_carries_is_kept_exactly_with_8() {
+	load_host
+	echo 'add rule ip filter INPUT ct state vmap { established : accept, invalid : drop }' >"$TMP/add.nft"
+	fwsnap 8 apply --no-confirm "$TMP/add.nft"
+	says "no text carries 'ip filter'" "kept as snapshot 2"
+	remember new
+	lose
+	fwsnap 0 restore
+	are_live new
+	no_drift
+}
+
 # bad input
 
 test_files_that_are_none_are_refused() {
@@ -430,6 +481,52 @@ test_what_is_pending_can_be_looked_at() {
 	says "no change is pending"
 	fwsnap 0 --json status
 	json '.pending.state == "undone" and .pending.left == 0'
+}
+
+test_names_with_control_characters_do_not_reach_the_terminal() {
+	local name=$'evil\e[2J\n.rules'
+	load_host
+	mail_rules >"$TMP/$name"
+	fwsnap 0 apply --within 60 "$TMP/$name"
+	never $'\e'
+	fwsnap 3 status
+	prints 'evil\x1b[2J'
+	never $'\e'
+	fwsnap 0 rollback
+	says 'evil\x1b[2J'
+	never $'\e'
+}
+
+# stores that cannot be written
+
+test_a_store_that_cannot_be_written_refuses_a_change_before_it_begins() {
+	load_host
+	fwsnap 0 save
+	mail_rules >"$TMP/mail.rules"
+	mount --bind "$ROOT/var/lib/fwsnap" "$ROOT/var/lib/fwsnap"
+	mount -o remount,bind,ro "$ROOT/var/lib/fwsnap"
+	refused 1 "Read-only file system" "the firewall is unchanged" -- apply --within 60 "$TMP/mail.rules"
+	refused 1 "Read-only file system" "the firewall is unchanged" -- apply --no-confirm "$TMP/mail.rules"
+	refused 1 "Read-only file system" "the firewall is unchanged" -- run --live --within 60 -- iptables -F
+	fwsnap 0 status
+	never pending
+}
+
+test_a_full_store_refuses_a_change_before_it_begins() {
+	load_host
+	mkdir -p "$ROOT/var/lib/fwsnap"
+	mount -t tmpfs -o size=64k,mode=700 none "$ROOT/var/lib/fwsnap"
+	fwsnap 0 save
+	mail_rules >"$TMP/mail.rules"
+	head -c 1M /dev/zero >"$ROOT/var/lib/fwsnap/filler" 2>/dev/null || true
+	for way in --within=60 --no-confirm; do
+		refused 1 "No space left" "the firewall is unchanged" -- apply "$way" "$TMP/mail.rules"
+	done
+	fwsnap 0 status
+	never pending
+	rm "$ROOT/var/lib/fwsnap/filler"
+	no_leftovers
+	fwsnap 0 apply --no-confirm "$TMP/mail.rules"
 }
 
 # files that lose, double or leave halves with other tools
