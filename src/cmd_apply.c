@@ -146,8 +146,10 @@ static char *join(const char *first, const char *const *words)
 	struct buf b = BUF_INIT;
 
 	buf_add_str(&b, first);
-	for (; words && *words; words++)
-		buf_printf(&b, " %s", *words);
+	for (; words && *words; words++) {
+		buf_add_str(&b, " ");
+		buf_add_visible(&b, *words, strlen(*words));
+	}
 	return buf_detach(&b);
 }
 
@@ -249,6 +251,31 @@ static int rehearse_all(struct applying *a)
 	return 0;
 }
 
+/* Whether the live rules are those of the version in force. */
+static bool live_is_saved(struct applying *a)
+{
+	struct store *store = &a->c->store;
+	struct manifest m = {0};
+	unsigned id;
+	bool saved = !store_current(store, &id) && id && !store_manifest(store, id, &m) &&
+		     ruleset_equal(&m.rs, &a->live);
+
+	manifest_release(&m);
+	return saved;
+}
+
+/* What runs already needs no confirmation; who asked for none wants it saved, too. */
+static bool changes_nothing(struct applying *a)
+{
+	bool saved = live_is_saved(a);
+
+	log_note("this changes nothing: the live rules are so already%s",
+		 saved			  ? ""
+		 : a->trial.no_confirm ? ", but not saved"
+					  : "; 'fwsnap save' keeps them");
+	return saved || !a->trial.no_confirm;
+}
+
 /* Rehearse, show, change. An exit status, or -ESTALE. */
 static int attempt(struct applying *a)
 {
@@ -261,10 +288,8 @@ static int attempt(struct applying *a)
 	r = print_difference(a->c, &a->live, "live", &a->saving.rs, "the new rules", false);
 	if (a->dry_run || (r != EXIT_DONE && r != EXIT_DIFFERS))
 		return r;
-	if (r == EXIT_DONE) {
-		log_note("this changes nothing: the live rules are so already");
+	if (r == EXIT_DONE && changes_nothing(a))
 		return EXIT_DONE;
-	}
 	a->trial.change.live = &a->live;
 	a->trial.change.target = &a->saving.rs;
 	a->trial.change.lock_wait = a->c->config.lock_wait;
@@ -307,10 +332,7 @@ static int prepare_live(void *arg)
 	struct applying *a = arg;
 	int r = print_difference(a->c, &a->live, "live", &a->saving.rs, "the new rules", false);
 
-	if (r != EXIT_DONE && r != EXIT_DIFFERS)
-		return -ECANCELED;
-	r = snapshot_new_open(&a->saving.snapshot, &a->c->store);
-	return r ? r : prepare_saving(a);
+	return r == EXIT_DONE || r == EXIT_DIFFERS ? prepare_saving(a) : -ECANCELED;
 }
 
 static int change_live(struct applying *a)
@@ -318,7 +340,9 @@ static int change_live(struct applying *a)
 	int r;
 
 	start_over(a);
-	r = capture_live(a);
+	r = snapshot_new_open(&a->saving.snapshot, &a->c->store);
+	if (!r)
+		r = capture_live(a);
 	log_step(NULL);
 	a->trial.change.live = &a->live;
 	a->trial.change.target = &a->saving.rs;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "hooks.h"
 #include "log.h"
 #include "text.h"
 #include "cmd_trial.h"
@@ -7,6 +8,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* How often somebody else may be quicker before restore gives up. */
 #define STALE_TRIES 3
@@ -25,17 +27,12 @@ struct restoring {
 	char *what;
 };
 
-static int parse(struct restoring *s, int argc, char **argv)
+#define RESTORE_OPTIONS {"all", no_argument, NULL, 'a'}, {"dry-run", no_argument, NULL, 'n'}
+
+static int parse(struct restoring *s, int argc, char **argv, const struct option *options)
 {
-	static const struct option options[] = {
-		{"all", no_argument, NULL, 'a'},
-		{"dry-run", no_argument, NULL, 'n'},
-		TRIAL_OPTIONS,
-		{NULL, 0, NULL, 0},
-	};
 	int o;
 
-	s->ref = "@";
 	while ((o = next_option(s->c, argc, argv, "", options)) != -1) {
 		if (o == 'a')
 			s->all = true;
@@ -44,8 +41,12 @@ static int parse(struct restoring *s, int argc, char **argv)
 		else if (trial_option(&s->trial, o, optarg))
 			return EXIT_USAGE;
 	}
-	if (optind < argc)
-		s->ref = argv[optind++];
+	return EXIT_DONE;
+}
+
+static int parse_ref(struct restoring *s, int argc, char **argv)
+{
+	s->ref = optind < argc ? argv[optind++] : "@";
 	if (optind < argc)
 		return usage_error(s->c, "unexpected argument '%s'", argv[optind]);
 	if (!strcmp(s->ref, "live"))
@@ -113,6 +114,15 @@ static int load_target(struct restoring *s)
 		r = use_text(s);
 	}
 	return r;
+}
+
+static void tell_target(const struct restoring *s, const char *verb)
+{
+	const struct manifest *m = &s->target.manifest;
+
+	if (s->target.id)
+		log_note("%s %s of %s%s%s", verb, s->target.label, time_text(m->created),
+			 m->message ? ": " : "", m->message ? m->message : "");
 }
 
 static int refuse_foreign(const struct ruleset *live)
@@ -215,6 +225,7 @@ static int attempt(struct restoring *s)
 {
 	if (s->trial.no_confirm)
 		return finish(s, change(s));
+	tell_target(s, "restoring");
 	s->trial.prepare = prepare_switch;
 	s->trial.arg = s;
 	return trial_run(&s->trial);
@@ -259,9 +270,12 @@ static void release(struct restoring *s)
 
 int cmd_restore(struct context *c, int argc, char **argv)
 {
+	static const struct option options[] = {RESTORE_OPTIONS, TRIAL_OPTIONS, {NULL, 0, NULL, 0}};
 	struct restoring s = {.c = c, .trial.c = c};
-	int r = parse(&s, argc, argv);
+	int r = parse(&s, argc, argv, options);
 
+	if (!r)
+		r = parse_ref(&s, argc, argv);
 	/* back to what is saved: nobody has to think about that */
 	if (!r && !s.trial.within_given && !strcmp(s.ref, "@"))
 		s.trial.no_confirm = true;
@@ -297,8 +311,8 @@ int cmd_confirm(struct context *c, int argc, char **argv)
 		cleanup_free char *text = pending_text(&p);
 
 		log_set_state(NULL);
-		log_note("kept %s", text);
-		prune_history(c);
+		log_note("confirmed %s", text);
+		r = trial_kept(c) < 0 ? 1 : r;
 	}
 	pending_release(&p);
 	return r > 0 ? EXIT_PARTIAL : exit_status(r);
@@ -326,31 +340,22 @@ static int undo_pending(const struct guard *guard, const struct pending *p)
 	}
 }
 
-/* Whether the last change came to nothing, and nothing was saved since: there is no step to take back. */
-static bool is_back_already(struct context *c, const struct pending *p)
+/* Whether the last change came to nothing, and nothing was saved or restored since, which makes the link anew. */
+static bool is_back_already(const struct context *c, const struct pending *p)
 {
-	struct manifest m = {0};
-	unsigned current;
-	bool saved_since;
+	cleanup_free char *current = str_printf("%s/current", c->store.dir);
+	struct stat st;
 
-	if (p->state != GUARD_UNDONE)
-		return false;
-	if (store_current(&c->store, &current) || !current ||
-	    store_manifest(&c->store, current, &m))
-		return true;
-	saved_since = m.created > p->began;
-	manifest_release(&m);
-	return !saved_since;
+	return p->state == GUARD_UNDONE && (lstat(current, &st) || st.st_ctime <= p->began);
 }
 
-/* Where a step back leads; *left: the version to be marked as left, 0: none. */
-static int find_step(struct restoring *s, unsigned *left)
+/* Where a step back leads. */
+static int find_step(struct restoring *s)
 {
 	struct manifest m = {0};
-	unsigned id = 0;
-	int r = store_current(&s->c->store, &id);
+	int r = store_current(&s->c->store, &s->current);
+	unsigned id = s->current;
 
-	*left = 0;
 	if (!r && !id) {
 		log_error("nothing was saved yet: there is nothing to go back to");
 		return -ENOENT;
@@ -360,10 +365,9 @@ static int find_step(struct restoring *s, unsigned *left)
 	if (!r)
 		r = capture_live(s);
 	if (!r && ruleset_equal(&s->live, &m.rs)) {
-		*left = id;
-		r = store_older(&s->c->store, id, &id);
+		r = store_older(&s->c->store, s->current, &id);
 		if (!r && !id) {
-			log_error("there is no version before snapshot %u", *left);
+			log_error("there is no version before snapshot %u", s->current);
 			r = -ENOENT;
 		}
 	}
@@ -373,38 +377,59 @@ static int find_step(struct restoring *s, unsigned *left)
 	return r;
 }
 
-static void tell_step(const struct restoring *s)
+/* Unsaved rules that a step led away from: their automatic snapshot is newer than the version in force. */
+static int mark_unsaved(struct restoring *s)
 {
-	const struct manifest *m = &s->target.manifest;
+	cleanup_free unsigned *ids = NULL;
+	size_t n = 0;
+	int r = store_ids(&s->c->store, &ids, &n);
 
-	log_note("rolling back to snapshot %u of %s%s%s", m->id, time_text(m->created),
-		 m->message ? ": " : "", m->message ? m->message : "");
+	for (bool found = false; !r && !found && n-- && ids[n] > s->current;) {
+		struct manifest m = {0};
+
+		r = store_manifest(&s->c->store, ids[n], &m);
+		found = !r && m.automatic && ruleset_equal(&m.rs, &s->live);
+		manifest_release(&m);
+		if (found)
+			r = store_mark(&s->c->store, ids[n], true);
+	}
+	return r;
+}
+
+/* What was left is not gone back to: repeated steps lead further back, whatever is saved in between. */
+static int mark_left(struct restoring *s)
+{
+	bool drift = s->target.id == s->current;
+
+	return drift ? mark_unsaved(s) : store_mark(&s->c->store, s->current, true);
 }
 
 static int step_back(struct restoring *s)
 {
-	unsigned left;
-	int r = find_step(s, &left);
+	const struct hook hook = {s->c->opt.root, HOOK_POST_ROLLBACK, "rollback", "undone"};
+	int r = find_step(s);
 
 	if (!r)
 		r = load_target(s);
 	if (r < 0)
 		return exit_status(r);
-	tell_step(s);
+	tell_target(s, "rolling back to");
 	if (s->dry_run)
 		return show(s);
 	r = restore(s);
-	if (!r && left && store_mark(&s->c->store, left, true))
-		return EXIT_PARTIAL;
-	return r;
+	if (r)
+		return r;
+	hooks_run(&hook);
+	return mark_left(s) ? EXIT_PARTIAL : EXIT_DONE;
 }
 
 int cmd_rollback(struct context *c, int argc, char **argv)
 {
+	static const struct option options[] = {RESTORE_OPTIONS, {NULL, 0, NULL, 0}};
 	struct restoring s = {.c = c, .trial.c = c, .trial.no_confirm = true};
 	struct guard guard = context_guard(c);
 	struct pending p = {0};
-	int r = parse(&s, argc, argv);
+	int r = parse(&s, argc, argv, options);
 
 	if (!r && optind < argc)
 		r = usage_error(c, "unexpected argument '%s'", argv[optind]);

@@ -98,7 +98,7 @@ static json_t *snapshot_json(struct context *c, const struct manifest *m, unsign
 
 	put_number(j, "id", m->id);
 	put_number(j, "created", (uint64_t)m->created);
-	json_object_set_new(j, "kind", json_string(m->automatic ? "automatic" : "saved"));
+	json_object_set_new(j, "kind", json_string(m->automatic ? "automatic" : m->left ? "left" : "saved"));
 	json_object_set_new(j, "current", json_boolean(m->id == current));
 	json_object_set_new(j, "tags", json_strings(&m->tags));
 	json_object_set_new(j, "message", json_text(m->message));
@@ -123,7 +123,8 @@ static void print_row(const struct manifest *m, unsigned current)
 		buf_printf(&tags, "%s%s", i ? "," : "", m->tags.s[i]);
 	printf("%c%4u  %s  %-12s %6u rules %7u elements  %s%s%s%s%s\n",
 	       m->id == current ? '@' : ' ', m->id, time_text(m->created), m->user ? m->user : "?",
-	       sum.rules, sum.elements, m->automatic ? "(automatic) " : "", tags.len ? "[" : "",
+	       sum.rules, sum.elements,
+	       m->automatic ? "(automatic) " : m->left ? "(rolled back) " : "", tags.len ? "[" : "",
 	       buf_str(&tags), tags.len ? "] " : "", m->message ? m->message : "");
 }
 

@@ -158,22 +158,26 @@ static enum text_state text_state(const struct saving *s, enum text_kind kind)
 	return s->texts.attempted[kind] ? TEXT_LEFT : TEXT_ABSENT;
 }
 
-/* The name of a file as given, without what an archive cannot hold. */
-static int add_source(struct saving *s, const struct rehearse_file *file)
+/* "source/" and the file's own name, or a number where an archive cannot hold that or has one of that name. */
+static int add_source(struct saving *s, const struct rehearse_file *file, struct strlist *names)
 {
 	const char *slash = strrchr(file->name, '/');
-	cleanup_free char *name = str_printf(
-		"source/%s", strcmp(file->name, "-") ? slash ? slash + 1 : file->name : "stdin");
+	char *name = str_printf("source/%s", slash ? slash + 1 : file->name);
+	int r;
 
-	if (!archive_name_valid(name)) {
+	for (size_t n = 1; !archive_name_valid(name) || strlist_has(names, name); n++) {
 		free(name);
-		name = str_printf("source/%zu", (size_t)(file - s->sources) + 1);
+		name = str_printf("source/%zu", n);
 	}
-	return snapshot_add_part(&s->snapshot, name, file->content.data, file->content.len);
+	r = snapshot_add_part(&s->snapshot, name, file->content.data, file->content.len);
+	strlist_add(names, name);
+	free(name);
+	return r;
 }
 
 int saving_make(struct saving *s)
 {
+	cleanup_strlist struct strlist names = {NULL, 0};
 	int r = compare_current(s);
 
 	/* what had no text may have one now: its program was not installed */
@@ -181,7 +185,7 @@ int saving_make(struct saving *s)
 		return r;
 	r = prove_texts(s);
 	for (size_t i = 0; i < s->nsources && !r; i++)
-		r = add_source(s, &s->sources[i]);
+		r = add_source(s, &s->sources[i], &names);
 	s->unchanged = s->unchanged && proofs_as_before(s);
 	if (!r && !s->unchanged)
 		fill_manifest(s);

@@ -38,6 +38,7 @@ struct trial {
 	sigset_t signals; /* as they were before the change */
 	struct guard guard;
 	struct pending pending;
+	bool replaced; /* another one was pending: its way back stands */
 	bool asks; /* a person at a terminal answers */
 };
 
@@ -60,6 +61,12 @@ int trial_begin(struct trial *t, bool unguarded_too);
  */
 int trial_run(struct trial *t);
 void trial_release(struct trial *t);
+
+/*
+ * Once a change is kept: says as what, prunes the history, and what became current by it counts as saved, whatever it
+ * was. 0 or -errno (logged).
+ */
+must_check int trial_kept(struct context *c);
 
 /* The state of a pending change, for people. Caller frees. */
 char *pending_text(const struct pending *p);

@@ -356,9 +356,17 @@ int exec_run(const struct exec *e)
 	return status < 0 ? status : r;
 }
 
+/* Ends with the parent, which may have ended already. */
+static int end_with(pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL))
+		return -errno;
+	return getppid() == parent ? 0 : -ESRCH;
+}
+
 int exec_start(int (*fn)(void *arg), void *arg)
 {
-	pid_t pid;
+	pid_t parent = getpid(), pid;
 
 	/* what stdio holds must not be written twice */
 	fflush(NULL);
@@ -366,7 +374,7 @@ int exec_start(int (*fn)(void *arg), void *arg)
 	if (pid < 0)
 		return -errno;
 	if (!pid) {
-		int r = prctl(PR_SET_PDEATHSIG, SIGKILL) ? 126 : fn(arg);
+		int r = end_with(parent) ? 126 : fn(arg);
 
 		fflush(NULL);
 		_exit(r);

@@ -2,7 +2,6 @@
 #include "guard_process.h"
 
 #include "fault.h"
-#include "guard_step.h"
 #include "guard_tell.h"
 #include "lock.h"
 #include "log.h"
@@ -13,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -77,7 +77,9 @@ static const char *due(const struct record *r, int64_t *left)
 	*left = TICK_MS * 1000000LL;
 	switch (p->state) {
 	case GUARD_ARMED:
-		return process_alive(&r->caller) ? NULL : "was cut off";
+		if (!process_alive(&r->caller))
+			return "was cut off";
+		return p->deadline && boottime() >= p->deadline ? "was not done in time" : NULL;
 	case GUARD_SWAPPED:
 		*left = p->deadline - boottime();
 		if (*left <= 0)
@@ -96,9 +98,9 @@ static void undo(struct guarding *g, struct store *store, const char *why)
 {
 	enum guard_state state;
 
-	if (way_load(g->way, &g->record))
+	if (way_load(&g->way, &g->record))
 		log_warning("what others changed meanwhile is taken back, too");
-	state = step_undo(&g->record, g->way, store);
+	state = step_undo(&g->record, &g->way, store);
 	if (state == GUARD_UNDONE || state == GUARD_LOST || (state == GUARD_UNDOING && !g->told))
 		guard_tell(&g->record, state, why, buf_str(&said));
 	if (state == GUARD_UNDOING) {
@@ -127,6 +129,28 @@ static void act(struct guarding *g, int lock, const char *why)
 	store_close(&store);
 }
 
+/*
+ * A step may be one of a change on top of this one, by another caller and to other rules: what is not
+ * read once more would be taken for a change of somebody else's, and left as it is.
+ */
+static void refresh(struct guarding *g)
+{
+	cleanup_free char *mark = g->record.mark ? str_dup(g->record.mark) : NULL;
+	struct record now = {0};
+
+	record_refresh(&g->record);
+	if (!pending_open(&g->record.pending) || !mark || !g->record.mark ||
+	    !strcmp(mark, g->record.mark) || record_read_folder(&now, g->root, g->folder) <= 0)
+		return;
+	now.lock_wait = g->record.lock_wait;
+	record_release(&g->record);
+	g->record = now;
+	manifest_release(&g->way.after);
+	g->way.has_after = false;
+	if (now.pending.state == GUARD_SWAPPED && way_load(&g->way, &g->record))
+		log_warning("what others changed meanwhile will be taken back, too");
+}
+
 static void take_and_act(struct guarding *g, const char *why)
 {
 	enum guard_state state = g->record.pending.state;
@@ -134,7 +158,7 @@ static void take_and_act(struct guarding *g, const char *why)
 	int64_t left;
 
 	fault_point("guard-locked");
-	record_refresh(&g->record);
+	refresh(g);
 	if (g->record.pending.state == state && due(&g->record, &left))
 		act(g, lock, why);
 }
@@ -152,8 +176,17 @@ static void stand(struct guarding *g)
 		else
 			pause_for(r, left);
 		fault_point("guard-tick");
-		record_refresh(&g->record);
+		refresh(g);
 	}
+}
+
+/* Under a limit, memory that is asked for later would not be had at all if it had to be locked. */
+static void lock_memory(void)
+{
+	const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+	int future = setrlimit(RLIMIT_MEMLOCK, &all) ? 0 : MCL_FUTURE;
+
+	(void)!mlockall(MCL_CURRENT | future);
 }
 
 /* The lock is what tells that it stands: all that may fail comes before. */
@@ -170,10 +203,10 @@ static int prepare_and_stand(struct guarding *g)
 	fault_point("guard-stand");
 	if (g->record.lock_wait > XTABLES_SECONDS)
 		g->record.lock_wait = XTABLES_SECONDS;
-	r = way_load(g->way, &g->record);
+	r = way_load(&g->way, &g->record);
 	if (r < 0)
 		return r;
-	(void)!mlockall(MCL_CURRENT | MCL_FUTURE);
+	lock_memory();
 	path = record_path(&g->record, RECORD_GUARD);
 	lock = lock_take(path, LOCK_SECONDS, NULL);
 	if (lock < 0)
@@ -185,10 +218,8 @@ static int prepare_and_stand(struct guarding *g)
 
 int guard_stand(struct guarding *g)
 {
-	struct way way = {0};
 	int r;
 
-	g->way = &way;
 	guard_set_signals(g->stops);
 	log_set_sink(say);
 	log_set_state(NULL);
@@ -197,7 +228,7 @@ int guard_stand(struct guarding *g)
 	fputs(buf_str(&said), stderr);
 	buf_release(&said);
 	record_release(&g->record);
-	way_release(&way);
+	way_release(&g->way);
 	/* starting again would not repair it */
 	return r == -EBADMSG ? 0 : r;
 }

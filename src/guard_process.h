@@ -5,7 +5,7 @@
 #ifndef FWSNAP_GUARD_PROCESS_H
 #define FWSNAP_GUARD_PROCESS_H
 
-#include "guard_record.h"
+#include "guard_step.h"
 
 /* Starts the guard of an armed record (guard_start.c), and waits until it stands. 0 or -errno (logged). */
 must_check int guard_start(const struct record *r);
@@ -18,7 +18,7 @@ void guard_unit(const char *program, const char *id, struct strlist *argv);
 struct guarding {
 	const char *root, *folder, *id; /* which record it is */
 	struct record record;
-	struct way *way;     /* of guard_stand */
+	struct way way; /* in memory */
 	bool stops;          /* SIGTERM is a service manager's: it undoes at once */
 	bool told;           /* that it is held up */
 	bool again;          /* another one stood here before */

@@ -29,11 +29,14 @@ static void write_file(const char *path, const char *text)
 	}
 }
 
-/* The caller's cgroup may be ended as a whole: cgroups(7), version 2 alone or beside 1. */
+/* The caller's cgroup may be ended as a whole: cgroups(7), version 2 alone or beside 1, or 1 alone.
+ */
 static void leave_cgroup(void)
 {
 	write_file("/sys/fs/cgroup/cgroup.procs", "0");
 	write_file("/sys/fs/cgroup/unified/cgroup.procs", "0");
+	write_file("/sys/fs/cgroup/systemd/cgroup.procs", "0");
+	write_file("/sys/fs/cgroup/elogind/cgroup.procs", "0");
 }
 
 /* The lock would tell that the watcher lives. */

@@ -24,21 +24,37 @@ static bool stops(const struct hook *h)
 }
 
 /* Whoever can write it runs as root. */
+static bool is_ours_alone(const struct stat *st)
+{
+	return (st->st_uid == 0 || st->st_uid == geteuid()) && !(st->st_mode & 022);
+}
+
 static bool may_run(const char *path)
 {
 	struct stat st;
 
 	if (stat(path, &st) || !S_ISREG(st.st_mode) || !(st.st_mode & 0111))
 		return false;
-	if ((st.st_uid == 0 || st.st_uid == geteuid()) && !(st.st_mode & 022))
-		return true;
-	log_warning("hook '%s' is not run: others than root can write it", path);
-	return false;
+	if (!is_ours_alone(&st))
+		log_warning("hook '%s' is not run: others than root can write it", path);
+	return is_ours_alone(&st);
+}
+
+static DIR *open_folder(const char *folder)
+{
+	DIR *d = opendir(folder);
+	struct stat st;
+
+	if (!d || (!fstat(dirfd(d), &st) && is_ours_alone(&st)))
+		return d;
+	log_warning("no hook of '%s' is run: others than root can write there", folder);
+	closedir(d);
+	return NULL;
 }
 
 static void find_hooks(const char *folder, struct strlist *paths)
 {
-	DIR *d = opendir(folder);
+	DIR *d = open_folder(folder);
 	struct dirent *e;
 
 	while (d && (e = readdir(d))) {

@@ -8,7 +8,7 @@
  *   FWSNAP_COMMAND  what changes the rules: "apply /etc/iptables.test.rules", "rollback"
  *   FWSNAP_RESULT   post-change: done, pending; post-rollback: undone, lost
  *   FWSNAP_ROOT     DIR of --root
- * A file that others than root could write is not run (warned). What they print is shown on stderr.
+ * A file that others than root could write, or any in a folder that they could, is not run (warned). What they print is shown on stderr.
  */
 #ifndef FWSNAP_HOOKS_H
 #define FWSNAP_HOOKS_H

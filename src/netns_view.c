@@ -97,9 +97,7 @@ static const struct nlattr *attribute(const struct nlmsghdr *nlh, size_t header,
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each(a, nlh, header)
-		if (mnl_attr_get_type(a) == type)
-			return a;
+	mnl_attr_for_each(a, nlh, header) if (mnl_attr_get_type(a) == type) return a;
 	return NULL;
 }
 
@@ -112,8 +110,7 @@ static const char *link_name(const struct nlmsghdr *nlh)
 
 void netns_view_names(const struct netns_view *v, struct strlist *names)
 {
-	each_message(nlh, &v->links)
-		strlist_add(names, link_name(nlh));
+	each_message(nlh, &v->links) strlist_add(names, link_name(nlh));
 }
 
 /* Interfaces that are being made, and messages that are still to be sent for them. */
@@ -252,7 +249,8 @@ static struct nlmsghdr *copy_without(char *space, const struct nlmsghdr *nlh, si
 
 	copy->nlmsg_type = nlh->nlmsg_type;
 	memcpy(mnl_nlmsg_put_extra_header(copy, header), mnl_nlmsg_get_payload(nlh), header);
-	mnl_attr_for_each(a, nlh, header) {
+	mnl_attr_for_each(a, nlh, header)
+	{
 		bool skip = false;
 
 		for (size_t i = 0; i < n; i++)
@@ -305,24 +303,23 @@ static void add_route(struct making *m, const struct nlmsghdr *route)
 	put_message(m, nlh, NLM_F_CREATE | NLM_F_EXCL);
 }
 
-void netns_view_make(const struct netns_view *v, const struct strlist *names, struct strlist *failed)
+void netns_view_make(const struct netns_view *v, const struct strlist *names,
+		     struct strlist *failed)
 {
 	struct making m = {.view = v, .names = names, .failed = failed};
 
 	m.nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	each_message(link, &v->links)
-		make_link(&m, link);
+	each_message(link, &v->links) make_link(&m, link);
 	send_messages(&m);
 	if (m.n)
 		qsort(m.indexes, m.n, sizeof(*m.indexes), compare_index);
-	each_message(address, &v->addresses)
-		add_address(&m, address);
+	each_message(address, &v->addresses) add_address(&m, address);
 	send_messages(&m);
 	/* those by way of a gateway need the others first */
 	for (int far = 0; far <= 1; far++) {
-		each_message(route, &v->routes)
-			if (!attribute(route, sizeof(struct rtmsg), RTA_GATEWAY) == !far)
-				add_route(&m, route);
+		each_message(route, &v->routes) if (!attribute(route, sizeof(struct rtmsg),
+							       RTA_GATEWAY) == !far)
+			add_route(&m, route);
 		send_messages(&m);
 	}
 	if (m.nl)

@@ -58,29 +58,34 @@ static enum text_variant find_variant(const struct ruleset *live, const struct r
 	bool nft = variant_lives(live, family, VARIANT_NFT);
 	bool legacy = variant_lives(live, family, VARIANT_LEGACY);
 	int told = text_variant_told(&f->content);
-	enum text_variant variant = told >= 0	  ? (enum text_variant)told
+	enum text_variant variant = told >= 0	    ? (enum text_variant)told
 				    : nft != legacy ? (nft ? VARIANT_NFT : VARIANT_LEGACY)
 						    : text_variant_installed(f->kind);
 
 	if (variant == VARIANT_NFT ? legacy : nft)
-		log_warning("'%s' is for %s-%s, and there are rules of %s-%s, too: both are in force", f->name,
-			    text_formats[f->kind].name, names[variant], text_formats[f->kind].name,
-			    names[!variant]);
+		log_warning(
+			"'%s' is for %s-%s, and there are rules of %s-%s, too: both are in force",
+			f->name, text_formats[f->kind].name, names[variant],
+			text_formats[f->kind].name, names[!variant]);
 	return variant;
 }
 
+/* A text with commands is run as it is: what it declares beside them replaces nothing. */
 static void read_act(struct rehearsing *g, struct act *a)
 {
 	const struct rehearse_file *f = a->file;
+	bool declares = true;
 
 	if (is_iptables(f->kind)) {
 		a->variant = find_variant(g->r->live, f);
 		iptables_mentions(&f->content, family_of(f->kind), a->variant, &g->mentions);
 	} else if (f->kind == TEXT_IPSET) {
-		ipset_mentions(&f->content, &g->mentions, &a->declared);
-	} else if (!nft_mentions(&f->content, &g->mentions, &a->declared)) {
-		strlist_release(&a->declared);
+		declares = ipset_mentions(&f->content, &g->mentions, &a->declared);
+	} else {
+		declares = nft_mentions(&f->content, &g->mentions, &a->declared);
 	}
+	if (!declares)
+		strlist_release(&a->declared);
 }
 
 /* The files in load order, and what they are about. */
@@ -91,13 +96,14 @@ static void read_acts(struct rehearsing *g)
 	bool nft_first = false;
 
 	for (size_t i = 0; i < r->nfiles; i++)
-		nft_first = nft_first || (r->files[i].kind == TEXT_NFT && text_nft_first(&r->files[i].content));
+		nft_first = nft_first ||
+			    (r->files[i].kind == TEXT_NFT && text_nft_first(&r->files[i].content));
 	text_load_order(nft_first, order);
 	for (size_t k = 0; k < TEXT_KINDS; k++)
 		for (size_t i = 0; i < r->nfiles; i++)
 			if (r->files[i].kind == order[k])
-				((struct act *)array_grow(&g->acts, &g->n, sizeof(*g->acts)))->file =
-					&r->files[i];
+				((struct act *)array_grow(&g->acts, &g->n, sizeof(*g->acts)))
+					->file = &r->files[i];
 	for (size_t i = 0; i < g->n; i++)
 		read_act(g, &g->acts[i]);
 	mentions_sort(&g->mentions);
@@ -123,8 +129,10 @@ static int refuse_copy(void)
 	return -ESTALE;
 }
 
-/* The tables of rs of one engine, or all others; with room for `more`. Nothing is copied but the array, which the caller frees. */
-static struct ruleset view_of(const struct ruleset *rs, enum engine_id engine, bool others, size_t more)
+/* The tables of rs of one engine, or all others; with room for `more`. Nothing is copied but the
+ * array, which the caller frees. */
+static struct ruleset view_of(const struct ruleset *rs, enum engine_id engine, bool others,
+			      size_t more)
 {
 	struct ruleset view = *rs;
 
@@ -157,7 +165,8 @@ static bool refuses_listing(struct scratch *copy, const struct table *t, const s
 	       !strcmp(cause_of(&why), cause);
 }
 
-/* What a text of live draws, too, is no fault of the file: a private namespace is not all of the host. */
+/* What a text of live draws, too, is no fault of the file: a private namespace is not all of the
+ * host. */
 static bool live_is_refused(struct rehearsing *g, const struct text_way *way, struct buf *why)
 {
 	struct scratch copy = SCRATCH_INIT;
@@ -227,8 +236,8 @@ static int load_sets_of_live(struct rehearsing *g)
 }
 
 /*
- * Sets that a text makes go before it is loaded. Sets of sets let go of them first: `holders` are the lines that
- * give them their members back.
+ * Sets that a text makes go before it is loaded. Sets of sets let go of them first: `holders` are
+ * the lines that give them their members back.
  */
 static int clear_sets(struct rehearsing *g, const struct act *a, struct buf *holders)
 {
@@ -342,7 +351,8 @@ static bool table_lives(const struct ruleset *rs, const char *name)
 	return false;
 }
 
-/* What a text declares replaces what is there: on its first line, so that all lines keep their numbers. */
+/* What a text declares replaces what is there: on its first line, so that all lines keep their
+ * numbers. */
 static int load_nft_file(struct rehearsing *g, const struct act *a)
 {
 	cleanup_buf struct buf text = BUF_INIT;
@@ -369,7 +379,8 @@ static int load_files(struct rehearsing *g)
 	return r;
 }
 
-/* The scratch has the interfaces of live with their indexes, so what it names by index means the same there. */
+/* The scratch has the interfaces of live with their indexes, so what it names by index means the
+ * same there. */
 static int capture_candidate(struct rehearsing *g)
 {
 	struct ruleset *candidate = &g->r->candidate;

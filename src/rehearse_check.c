@@ -15,6 +15,8 @@ struct checking {
 	struct ruleset *base;
 	const struct rehearse_file *files;
 	size_t n;
+	rehearse_show *show;
+	void *arg;
 };
 
 /* Exit statuses of the child. */
@@ -47,13 +49,16 @@ static void warn(const struct rehearsal *r, bool on_live)
 static int check(const struct checking *c)
 {
 	struct ruleset nothing = {0};
-	struct rehearsal r = {.live = c->base ? c->base : &nothing, .files = c->files, .nfiles = c->n};
+	struct rehearsal r = {
+		.live = c->base ? c->base : &nothing, .files = c->files, .nfiles = c->n};
 	int result = c->base ? 0 : prepare_nothing(c, &nothing);
 
 	if (!result)
 		result = rehearse(&r);
-	if (!result)
+	if (!result) {
 		warn(&r, c->base);
+		c->show(r.live, &r.candidate, c->arg);
+	}
 	rehearsal_release(&r);
 	ruleset_release(&nothing);
 	return result;
@@ -81,7 +86,8 @@ static int become_root(void)
 {
 	cleanup_free char *users = str_printf("0 %u 1", geteuid());
 	cleanup_free char *groups = str_printf("0 %u 1", getegid());
-	int r = unshare(CLONE_NEWUSER | CLONE_NEWNS) ? -errno : write_once("/proc/self/setgroups", "deny");
+	int r = unshare(CLONE_NEWUSER | CLONE_NEWNS) ? -errno
+						     : write_once("/proc/self/setgroups", "deny");
 
 	if (!r)
 		r = write_once("/proc/self/uid_map", users);
@@ -91,8 +97,8 @@ static int become_root(void)
 /* What the kernel refuses in a user namespace, whatever it would say to root. */
 static const char *beyond_judging(const struct checking *c)
 {
-	static const char *const words[] = {"--uid-owner", "--gid-owner", "--path", "IDLETIMER",
-					    "LED", "--object-pinned"};
+	static const char *const words[] = {"--uid-owner", "--gid-owner", "--path",
+					    "IDLETIMER",   "LED",	  "--object-pinned"};
 
 	for (size_t i = 0; i < c->n; i++)
 		for (size_t j = 0; j < ARRAY_SIZE(words); j++)
@@ -132,9 +138,10 @@ static int check_unprivileged(struct checking *c)
 	return status == LOADS ? 0 : -EPERM;
 }
 
-int rehearse_check(struct ruleset *base, const struct rehearse_file *files, size_t n)
+int rehearse_check(struct ruleset *base, const struct rehearse_file *files, size_t n,
+		   rehearse_show *show, void *arg)
 {
-	struct checking c = {base, files, n};
+	struct checking c = {base, files, n, show, arg};
 
 	return may_make_namespaces() ? check(&c) : check_unprivileged(&c);
 }

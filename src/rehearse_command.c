@@ -36,7 +36,8 @@ static void traces_release(struct traces *t)
 	*t = (struct traces){0};
 }
 
-static void walk(int parent, const char *name, const char *path, unsigned depth, struct traces *out);
+static void walk(int parent, const char *name, const char *path, unsigned depth,
+		 struct traces *out);
 
 static void take_trace(int folder, const char *name, const char *path, unsigned depth,
 		       struct traces *out)
@@ -113,10 +114,10 @@ static void compare_traces(const struct traces *before, const struct traces *aft
 /* Variables that lead to a daemon of the host or of the caller's session. */
 static bool leads_outside(const char *variable)
 {
-	static const char *const prefixes[] = {"DBUS_",	      "DOCKER_",      "CONTAINER_HOST=",
-					       "LIBVIRT_",    "XDG_RUNTIME_", "NOTIFY_SOCKET=",
-					       "SSH_AUTH_",   "PODMAN_",      "KUBECONFIG=",
-					       "INVOCATION_", "JOURNAL_",     "LISTEN_"};
+	static const char *const prefixes[] = {
+		"DBUS_",	"DOCKER_",	  "CONTAINER_HOST=", "LIBVIRT_",
+		"XDG_RUNTIME_", "NOTIFY_SOCKET=", "SSH_AUTH_",	     "PODMAN_",
+		"KUBECONFIG=",	"INVOCATION_",	  "JOURNAL_",	     "LISTEN_"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
 		if (!strncmp(variable, prefixes[i], strlen(prefixes[i])))

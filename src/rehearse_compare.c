@@ -52,18 +52,21 @@ static int add_pair(struct comparing *c, const struct table *old, const struct t
 }
 
 /* Equal tables have lost nothing and opened nothing. */
-static int add_pairs(struct comparing *c, const struct ruleset *live, const struct ruleset *candidate)
+static int add_pairs(struct comparing *c, const struct ruleset *live,
+		     const struct ruleset *candidate)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < live->ntables && !r; i++) {
-		const struct table *old = &live->tables[i], *new = ruleset_counterpart(candidate, old);
+		const struct table *old = &live->tables[i],
+				   *new = ruleset_counterpart(candidate, old);
 
 		if (!old->empty && !table_equal(old, new))
 			r = add_pair(c, old, new);
 	}
 	for (size_t i = 0; i < candidate->ntables && !r; i++) {
-		const struct table *new = &candidate->tables[i], *old = ruleset_counterpart(live, new);
+		const struct table *new = &candidate->tables[i],
+				   *old = ruleset_counterpart(live, new);
 
 		if (!new->empty && (!old || old->empty))
 			r = add_pair(c, NULL, new);
@@ -71,7 +74,8 @@ static int add_pairs(struct comparing *c, const struct ruleset *live, const stru
 	return r;
 }
 
-/* A table of which nothing is mentioned goes under its own name, else what it loses under theirs. */
+/* A table of which nothing is mentioned goes under its own name, else what it loses under theirs.
+ */
 static void find_unmentioned(const struct pair *p, const struct mentions *m, struct strlist *out)
 {
 	size_t lost = out->n;
@@ -111,7 +115,7 @@ static bool taken_over(const struct comparing *c, uint8_t family)
 		for (size_t j = 0; j < p->is.n; j++) {
 			const struct part *new = &p->is.part[j], *old = find_part(&p->was, new);
 
-			if (new->input && new->content && judges(p->new, family) &&
+			if (new->input &&new->content && judges(p->new, family) &&
 			    !(old && old->input && old->content))
 				return true;
 		}
@@ -126,10 +130,11 @@ static void find_opened(const struct comparing *c, const struct pair *p, struct 
 		uint8_t family = p->old->family;
 		cleanup_free char *full = NULL;
 
-		if (!old->input || !old->content || (new && new->input && new->content))
+		if (!old->input || !old->content || (new &&new->input &&new->content))
 			continue;
-		if (family == NFPROTO_INET ? taken_over(c, NFPROTO_IPV4) && taken_over(c, NFPROTO_IPV6)
-					   : taken_over(c, family))
+		if (family == NFPROTO_INET
+			    ? taken_over(c, NFPROTO_IPV4) && taken_over(c, NFPROTO_IPV6)
+			    : taken_over(c, family))
 			continue;
 		full = str_printf("%s %s", p->label, old->name);
 		strlist_add(out, full);

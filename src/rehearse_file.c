@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A million elements of an nft set are 32 MiB a field; what is larger is no ruleset that text can carry. */
+/* A million elements of an nft set are 32 MiB a field; what is larger is no ruleset that text can
+ * carry. */
 #define FILE_LIMIT (256U << 20)
 
 static int open_file(const char *name)
@@ -47,11 +48,14 @@ static int check_bytes(const struct rehearse_file *f)
 	else if (nul)
 		log_error("'%s' is no text: line %u has a zero byte", f->name, line_of(b, nul));
 	else if (b->len >= 3 && !memcmp(b->data, "\xef\xbb\xbf", 3))
-		log_error("'%s' begins with a byte order mark: \"sed -i '1s/^\\xef\\xbb\\xbf//' FILE\" "
-			  "removes it", f->name);
+		log_error("'%s' begins with a byte order mark: \"sed -i '1s/^\\xef\\xbb\\xbf//' "
+			  "FILE\" "
+			  "removes it",
+			  f->name);
 	else if (carriage)
 		log_error("'%s' has line ends of another system (CR LF) in line %u: \"sed -i "
-			  "'s/\\r$//' FILE\" mends them", f->name, line_of(b, carriage));
+			  "'s/\\r$//' FILE\" mends them",
+			  f->name, line_of(b, carriage));
 	else
 		return 0;
 	return -EINVAL;
@@ -86,7 +90,8 @@ static int find_kind(struct rehearse_file *f, int type)
 		log_error("'%s' has no rules, only comments", f->name);
 	else if (kind < 0)
 		log_error("'%s' is no text of iptables, ip6tables, nft or ipset: its first line is "
-			  "none of theirs (--type tells which it is)", f->name);
+			  "none of theirs (--type tells which it is)",
+			  f->name);
 	else
 		f->kind = (enum text_kind)kind;
 	return kind < 0 || !says_something(&f->content) ? -EINVAL : 0;

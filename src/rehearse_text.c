@@ -111,11 +111,26 @@ static void mention_builtins(struct mentions *m, const char *table)
 /* "-A CHAIN ...", perhaps with counters before it. */
 static struct span rule_chain(struct span line)
 {
-	static const char *const verbs[] = {"-A",	"--append", "-I",	"--insert",
-					    "-N",	"--new",    "--new-chain", "-F",
-					    "--flush",	"-X",	    "--delete-chain", "-D",
-					    "--delete", "-R",	    "--replace",   "-P",
-					    "--policy", "-E",	    "--rename-chain", NULL};
+	static const char *const verbs[] = {"-A",
+					    "--append",
+					    "-I",
+					    "--insert",
+					    "-N",
+					    "--new",
+					    "--new-chain",
+					    "-F",
+					    "--flush",
+					    "-X",
+					    "--delete-chain",
+					    "-D",
+					    "--delete",
+					    "-R",
+					    "--replace",
+					    "-P",
+					    "--policy",
+					    "-E",
+					    "--rename-chain",
+					    NULL};
 	struct span w = next_word(&line);
 
 	if (w.s && *w.s == '[')
@@ -137,7 +152,8 @@ void iptables_mentions(const struct buf *text, uint8_t family, enum text_variant
 			chain = next_word(&line);
 			free(table);
 			table = str_printf("%s%s %.*s", variant == VARIANT_LEGACY ? "legacy " : "",
-					   family_name(family), (int)chain.n, chain.s ? chain.s : "");
+					   family_name(family), (int)chain.n,
+					   chain.s ? chain.s : "");
 			mention_builtins(m, table);
 			continue;
 		}
@@ -166,8 +182,9 @@ struct set_line {
 static struct set_line read_set_line(struct span line)
 {
 	static const char *const create[] = {"create", "n", "-N", "--create", NULL};
-	static const char *const move[] = {"destroy",  "x",	   "-X", "--destroy", "rename", "e", "-E",
-					   "--rename", "swap", "w",	     "-W", "--swap", NULL};
+	static const char *const move[] = {"destroy", "x",	"-X",	    "--destroy", "rename",
+					   "e",	      "-E",	"--rename", "swap",	 "w",
+					   "-W",      "--swap", NULL};
 	static const char *const exist[] = {"-exist", "-!", "--exist", NULL};
 	struct set_line l = {.name = {NULL, 0}};
 	struct span verb = next_word(&line);
@@ -334,7 +351,7 @@ static void skip_statement(struct nft_text *t)
 /* "[FAMILY] NAME" as a label. Caller frees; NULL: it is none. */
 static char *table_name(struct nft_text *t)
 {
-	static const char *const families[] = {"ip",  "ip6",	"inet", "arp",
+	static const char *const families[] = {"ip",	 "ip6",	   "inet", "arp",
 					       "bridge", "netdev", NULL};
 	struct span family = next_token(t), name = family;
 
@@ -483,7 +500,8 @@ static void add_link(struct span w, struct strlist *links)
 	if (!w.n || w.n >= IFNAMSIZ || !isalpha((unsigned char)*w.s) || links->n == NFT_LINKS)
 		return;
 	name = str_printf("%.*s", (int)w.n, w.s);
-	if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@:") == w.n)
+	if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@:") ==
+	    w.n)
 		strlist_add_once(links, name);
 }
 

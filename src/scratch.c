@@ -24,8 +24,8 @@ struct helper {
 	int socket;
 	const struct ruleset *like;
 	const struct netns_view *view; /* for a rehearsal; else NULL */
-	const struct strlist *names;   /* of interfaces, besides those that `like` notes; NULL: all */
-	struct strlist hidden;	       /* sockets */
+	const struct strlist *names; /* of interfaces, besides those that `like` notes; NULL: all */
+	struct strlist hidden;	     /* sockets */
 };
 
 enum { NETNS, MNTNS, RESOLVER, HANDED };
@@ -108,7 +108,8 @@ static void hide_sockets(const struct strlist *paths)
 
 		if (!lstat(paths->s[i], &st) && S_ISSOCK(st.st_mode) &&
 		    mount("/dev/null", paths->s[i], NULL, MS_BIND, NULL))
-			log_warning("cannot hide '%s' in the scratch: %s", paths->s[i], strerror(errno));
+			log_warning("cannot hide '%s' in the scratch: %s", paths->s[i],
+				    strerror(errno));
 	}
 }
 
@@ -146,7 +147,8 @@ static int hand_over(const struct helper *h)
 	if (h->view) {
 		resolver = scratch_resolver_socket();
 		if (resolver < 0)
-			return log_errno(resolver, "cannot make the socket for names in the scratch");
+			return log_errno(resolver,
+					 "cannot make the socket for names in the scratch");
 	}
 	return send_descriptors(h->socket, (int[]){net, mnt, resolver}, h->view ? 3 : 2);
 }
@@ -169,7 +171,8 @@ static int receive_descriptors(int socket, int fds[static HANDED])
 	if (recvmsg(socket, &msg, MSG_CMSG_CLOEXEC) < 0)
 		return log_errno(-errno, "cannot take over the namespaces of the scratch");
 	c = CMSG_FIRSTHDR(&msg);
-	if (!c || c->cmsg_len < CMSG_LEN(2 * sizeof(int)) || c->cmsg_len > CMSG_LEN(HANDED * sizeof(int)))
+	if (!c || c->cmsg_len < CMSG_LEN(2 * sizeof(int)) ||
+	    c->cmsg_len > CMSG_LEN(HANDED * sizeof(int)))
 		return log_errno(-EPROTO, "cannot take over the namespaces of the scratch");
 	memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
 	return 0;
@@ -300,10 +303,12 @@ void scratch_lookups(const struct scratch *s, struct strlist *lookups)
 
 	if (s->lookups < 0 || fstat(s->lookups, &st) || st.st_size <= 0)
 		return;
-	if (pread(s->lookups, buf_reserve(&text, (size_t)st.st_size), (size_t)st.st_size, 0) != st.st_size)
+	if (pread(s->lookups, buf_reserve(&text, (size_t)st.st_size), (size_t)st.st_size, 0) !=
+	    st.st_size)
 		return;
 	text.len = (size_t)st.st_size;
-	for (char *line = strtok_r(buf_str(&text), "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+	for (char *line = strtok_r(buf_str(&text), "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save))
 		strlist_add_once(lookups, line);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The C library asks the name service cache daemon first, by a socket on a path, which no packet filter sees: here the
- * answers are those of the namespace that made the scratch. Protocol version 2, as glibc's nscd speaks it.
+ * The C library asks the name service cache daemon first, by a socket on a path, which no packet
+ * filter sees: here the answers are those of the namespace that made the scratch. Protocol version
+ * 2, as glibc's nscd speaks it.
  */
 #include "scratch.h"
 

@@ -9,7 +9,7 @@ _fwsnap_refs() {
 		file=${file##*/}
 		echo "${file%.tar.gz}"
 	done
-	echo '@ live text'
+	echo '@ live text pending'
 }
 
 _fwsnap() {
@@ -29,6 +29,14 @@ _fwsnap() {
 			;;
 		esac
 	done
+	if [ "$command" = run ]; then
+		while ((++i < COMP_CWORD)); do
+			[ "${COMP_WORDS[i]}" = -- ] || continue
+			if ((i + 1 == COMP_CWORD)); then choice=-c; else choice=-f; fi
+			mapfile -t COMPREPLY < <(compgen "$choice" -- "$current")
+			return
+		done
+	fi
 	case $previous in
 	--root)
 		mapfile -t COMPREPLY < <(compgen -d -- "$current")
@@ -42,12 +50,15 @@ _fwsnap() {
 	--format) choice='summary iptables ip6tables nft ipset' ;;
 	--type) choice='iptables ip6tables nft ipset' ;;
 	--base) choice='empty live' ;;
-	--tag | --message | -m | --keep) return ;;
+	--tag | --message | -m | --keep | --within) return ;;
 	*)
 		case $command in
 		'') choice="$commands --root --config --json --color --quiet --verbose --help --version" ;;
 		save) choice='--message --tag --counters --all' ;;
-		restore) choice="$(_fwsnap_refs "$root") --all --dry-run" ;;
+		apply) choice='--within --no-confirm --dry-run --message --type --allow-empty --force-remove --no-rehearsal --replace-pending' ;;
+		run) choice='--live --within --no-confirm --dry-run --message --allow-empty --replace-pending' ;;
+		rollback) choice='--dry-run --all' ;;
+		restore) choice="$(_fwsnap_refs "$root") --all --dry-run --within --no-confirm" ;;
 		show) choice="$(_fwsnap_refs "$root") --format" ;;
 		diff) choice="$(_fwsnap_refs "$root") --dynamic" ;;
 		verify | tag | export) choice=$(_fwsnap_refs "$root") ;;
@@ -59,7 +70,7 @@ _fwsnap() {
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$choice" -- "$current")
 	case $command in
-	export | import | check) mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$current") ;;
+	apply | export | import | check) mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$current") ;;
 	esac
 }
 complete -F _fwsnap fwsnap

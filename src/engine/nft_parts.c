@@ -23,9 +23,11 @@ static struct part *part_add(struct parts *out, const struct nlmsghdr *nlh, unsi
 	return p;
 }
 
-static bool judges_input(const struct table *t, const struct nlmsghdr *nlh, const struct nft_chain *c)
+static bool judges_input(const struct table *t, const struct nlmsghdr *nlh,
+			 const struct nft_chain *c)
 {
-	return (t->family == NFPROTO_IPV4 || t->family == NFPROTO_IPV6 || t->family == NFPROTO_INET) &&
+	return (t->family == NFPROTO_IPV4 || t->family == NFPROTO_IPV6 ||
+		t->family == NFPROTO_INET) &&
 	       c->hook == NF_INET_LOCAL_IN &&
 	       !strcmp(netlink_str(attribute(nlh, NFTA_CHAIN_TYPE)), "filter");
 }
@@ -86,7 +88,8 @@ int nft_parts(const struct table *t, struct parts *out)
 
 	if (!nft_records_ok(&t->records))
 		return -EBADMSG;
-	nft_each(nlh, &t->records) {
+	nft_each(nlh, &t->records)
+	{
 		if (nft_type(nlh) == NFT_MSG_NEWCHAIN)
 			take_chain(t, nlh, &p, out);
 		else if (nft_type(nlh) == NFT_MSG_NEWSET)

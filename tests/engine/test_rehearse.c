@@ -103,9 +103,11 @@ struct bad {
 #define INPUT "table inet t {\nchain input {\ntype filter hook input priority 0\n"
 
 static const struct bad bad_files[] = {
-	{TEXT_IPTABLES, FILTER ":a -\n:b -\n-A a -j b\n-A b -j a\n-A INPUT -j a\nCOMMIT\n", "line "},
+	{TEXT_IPTABLES, FILTER ":a -\n:b -\n-A a -j b\n-A b -j a\n-A INPUT -j a\nCOMMIT\n",
+	 "line "},
 	{TEXT_IPTABLES, FILTER "-A FORWARD -j MASQUERADE\nCOMMIT\n", "line "},
-	{TEXT_IPTABLES, FILTER "-A INPUT -p tcp --syn -j TCPMSS --clamp-mss-to-pmtu\nCOMMIT\n", "line "},
+	{TEXT_IPTABLES, FILTER "-A INPUT -p tcp --syn -j TCPMSS --clamp-mss-to-pmtu\nCOMMIT\n",
+	 "line "},
 	{TEXT_IPTABLES, FILTER "-A INPUT -m owner --uid-owner 0 -j ACCEPT\nCOMMIT\n", "line "},
 	{TEXT_IPTABLES, "*raw\n-A PREROUTING -p tcp -j CT --helper nothere\nCOMMIT\n", "line "},
 	{TEXT_IPTABLES, FILTER "-A INPUT -p tcp --dprot 22 -j ACCEPT\nCOMMIT\n",
@@ -115,12 +117,16 @@ static const struct bad bad_files[] = {
 	{TEXT_IPTABLES, "*nat\n-A PREROUTING -j DROP -i\nCOMMIT\n", "line 2"},
 	{TEXT_IPTABLES, FILTER "-A OUTPUT -j REDIRECT --to-ports 1\nCOMMIT\n", "line "},
 	{TEXT_IPTABLES, FILTER "-A INPUT -m set --match-set none src -j DROP\nCOMMIT\n", "line 5"},
-	{TEXT_IPTABLES, "*nat\n-A POSTROUTING -j DNAT --to-destination 192.0.2.1\nCOMMIT\n", "line "},
+	{TEXT_IPTABLES, "*nat\n-A POSTROUTING -j DNAT --to-destination 192.0.2.1\nCOMMIT\n",
+	 "line "},
 	{TEXT_IPTABLES, FILTER "-A FORWARD -p tcp -j TPROXY --on-port 1\nCOMMIT\n", "line "},
-	{TEXT_IPTABLES, FILTER "-A INPUT -m physdev --physdev-out x -j DROP -m nothere\nCOMMIT\n", "line 5"},
+	{TEXT_IPTABLES, FILTER "-A INPUT -m physdev --physdev-out x -j DROP -m nothere\nCOMMIT\n",
+	 "line 5"},
 	{TEXT_IP6TABLES, FILTER "-A INPUT -s 192.0.2.1 -j DROP\nCOMMIT\n", "line 5"},
-	{TEXT_NFT, "table ip t {\nchain a { jump b; }\nchain b { jump a; }\n"
-		   "chain c { type filter hook input priority 0; jump a; }\n}\n", "line "},
+	{TEXT_NFT,
+	 "table ip t {\nchain a { jump b; }\nchain b { jump a; }\n"
+	 "chain c { type filter hook input priority 0; jump a; }\n}\n",
+	 "line "},
 	{TEXT_NFT, INPUT "masquerade\n}\n}\n", "line "},
 	{TEXT_NFT, INPUT "tcp dprot 22 accept\n}\n}\n", "line 4"},
 	{TEXT_NFT, INPUT "iif \"none\" accept\n}\n}\n", "line 4: Interface does not exist"},
@@ -141,7 +147,8 @@ static void r11_what_the_kernel_refuses_is_refused_with_its_line(void **state)
 		struct play p;
 
 		play_one(&p, b->kind, b->text);
-		if (p.result != -EINVAL || (*b->said == 'l' ? !strstr(p.said, want) : !strstr(p.said, b->said)))
+		if (p.result != -EINVAL ||
+		    (*b->said == 'l' ? !strstr(p.said, want) : !strstr(p.said, b->said)))
 			fail_msg("%s%d: %s", b->text, p.result, p.said);
 		play_end(&p);
 	}
@@ -157,8 +164,9 @@ static void r12_of_files_of_which_one_is_refused_nothing_is_left(void **state)
 	assert_int_equal(p.result, -EINVAL);
 	assert_non_null(strstr(p.said, "line 5"));
 	play_end(&p);
-	play(&p, (const char *[TEXT_KINDS]){[TEXT_IPTABLES] = "*filter\n-A INPUT -j ACCEPT\nCOMMIT\n",
-					    [TEXT_NFT] = "nonsense\n"});
+	play(&p,
+	     (const char *[TEXT_KINDS]){[TEXT_IPTABLES] = "*filter\n-A INPUT -j ACCEPT\nCOMMIT\n",
+					[TEXT_NFT] = "nonsense\n"});
 	assert_int_equal(p.result, -EINVAL);
 	play_end(&p);
 }
@@ -166,23 +174,25 @@ static void r12_of_files_of_which_one_is_refused_nothing_is_left(void **state)
 /* The candidate becomes live, as apply would have it. */
 static void apply(struct play *p)
 {
-	enum change_result result = change_run(&p->live, &p->r.candidate, PLACE_WAIT);
+	enum change_result result = place_change(&p->r.candidate);
 
 	assert_true(result == CHANGE_DONE || result == CHANGE_NOTHING);
 }
 
 static void r13_a_listing_applied_twice_is_the_same(void **state)
 {
-	static const char text[] = "define ssh = 22\n"
-				   "table inet site {\n\tset s { type ipv4_addr; flags interval; elements = { "
-				   "192.0.2.0/24 } }\n"
-				   "\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n"
-				   "\t\ttcp dport $ssh accept\n\t\tip saddr @s drop\n\t}\n}\n"
-				   "table ip6 other { chain c { tcp dport 1 accept; }; }\n";
+	static const char text[] =
+		"define ssh = 22\n"
+		"table inet site {\n\tset s { type ipv4_addr; flags interval; elements = { "
+		"192.0.2.0/24 } }\n"
+		"\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n"
+		"\t\ttcp dport $ssh accept\n\t\tip saddr @s drop\n\t}\n}\n"
+		"table ip6 other { chain c { tcp dport 1 accept; }; }\n";
 	struct play p;
 
 	(void)state;
-	place_nft("table ip before { chain input { type filter hook input priority 0; accept; }; }");
+	place_nft(
+		"table ip before { chain input { type filter hook input priority 0; accept; }; }");
 	for (int i = 0; i < 3; i++) {
 		play_one(&p, TEXT_NFT, text);
 		assert_well(&p);
@@ -200,8 +210,9 @@ static void a_file_with_commands_is_run_as_it_is(void **state)
 
 	(void)state;
 	place_nft("table inet site { chain c { tcp dport 1 accept; }; }");
-	play_one(&p, TEXT_NFT, "table inet site { chain c { tcp dport 2 accept; }; }\n"
-			       "add rule inet site c tcp dport 3 accept\n");
+	play_one(&p, TEXT_NFT,
+		 "table inet site { chain c { tcp dport 2 accept; }; }\n"
+		 "add rule inet site c tcp dport 3 accept\n");
 	assert_well(&p);
 	apply(&p);
 	play_end(&p);
@@ -245,7 +256,8 @@ static const struct {
 } set_files[] = {
 	{"what the file lacks goes", "create a hash:ip\nadd a 192.0.2.1\nadd a 192.0.2.9\n",
 	 "create a hash:ip\nadd a 192.0.2.1\nadd a 192.0.2.9\n" SET_B SET_ALL},
-	{"with -exist, too", "create a hash:ip -exist\nadd a 192.0.2.9 -exist\n-exist add a 192.0.2.9\n",
+	{"with -exist, too",
+	 "create a hash:ip -exist\nadd a 192.0.2.9 -exist\n-exist add a 192.0.2.9\n",
 	 "create a hash:ip\nadd a 192.0.2.9\n" SET_B SET_ALL},
 	{"a set changes its type", "create a hash:net\nadd a 192.0.2.0/24\n",
 	 "create a hash:net\nadd a 192.0.2.0/24\n" SET_B SET_ALL},
@@ -255,7 +267,11 @@ static const struct {
 	 "create a hash:ip\nadd a 192.0.2.9\n" SET_B SET_ALL},
 	{"a new set", "create c hash:ip\nadd c 192.0.2.9\nadd all c\n",
 	 "create a hash:ip\nadd a 192.0.2.1\nadd a 192.0.2.2\n" SET_B
-	 "create c hash:ip\nadd c 192.0.2.9\n" "create all list:set\nadd all a\nadd all b\nadd all c\n"},
+	 "create c hash:ip\nadd c 192.0.2.9\n"
+	 "create all list:set\nadd all a\nadd all b\nadd all c\n"},
+	{"destroyed and made again by the file itself",
+	 "flush all\ndestroy a\ncreate a hash:ip\nadd a 192.0.2.9\nadd all b\nadd all a\n",
+	 "create a hash:ip\nadd a 192.0.2.9\n" SET_B SET_ALL},
 	{"swap, as scripts do it", "create t hash:ip\nadd t 192.0.2.9\nswap t a\ndestroy t\n",
 	 "create a hash:ip\nadd a 192.0.2.9\n" SET_B SET_ALL},
 };
@@ -298,7 +314,8 @@ static void a_set_that_rules_refer_to_cannot_go(void **state)
 	struct play p;
 
 	(void)state;
-	free(place_shell("ipset create a hash:ip; iptables-nft -A INPUT -m set --match-set a src -j DROP"));
+	free(place_shell(
+		"ipset create a hash:ip; iptables-nft -A INPUT -m set --match-set a src -j DROP"));
 	play_one(&p, TEXT_IPSET, "destroy a\n");
 	assert_int_equal(p.result, -EINVAL);
 	play_end(&p);
@@ -341,9 +358,11 @@ static const struct loss {
 	"chain INPUT { type filter hook input priority filter; policy drop; jump DOCKER; }; }"
 	{"plain iptables-restore", DOCKER, TEXT_IPTABLES,
 	 "*filter\n:INPUT DROP\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n", "ip filter DOCKER", ""},
-	{"mentioned", DOCKER, TEXT_IPTABLES, "*filter\n:INPUT DROP\n:DOCKER -\n-X DOCKER\nCOMMIT\n", "", ""},
+	{"mentioned", DOCKER, TEXT_IPTABLES, "*filter\n:INPUT DROP\n:DOCKER -\n-X DOCKER\nCOMMIT\n",
+	 "", ""},
 	{"another table", DOCKER, TEXT_IPTABLES, "*nat\n-A OUTPUT -j ACCEPT\nCOMMIT\n", "", ""},
-	{"a bare table", DOCKER, TEXT_IPTABLES, "*filter\nCOMMIT\n", "ip filter DOCKER", "ip filter INPUT"},
+	{"a bare table", DOCKER, TEXT_IPTABLES, "*filter\nCOMMIT\n", "ip filter DOCKER",
+	 "ip filter INPUT"},
 	{"a bare table with policies", DOCKER, TEXT_IPTABLES,
 	 "*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\n", "ip filter DOCKER",
 	 "ip filter INPUT"},
@@ -351,18 +370,22 @@ static const struct loss {
 	 "ip filter INPUT"},
 	{"flush and anew", DOCKER, TEXT_NFT, "flush ruleset\n" DOCKER "\n", "", ""},
 	{"moved to inet", DOCKER, TEXT_NFT,
-	 "flush ruleset\ntable inet f { chain i { type filter hook input priority 0; policy drop; }; }\n",
+	 "flush ruleset\ntable inet f { chain i { type filter hook input priority 0; policy drop; "
+	 "}; }\n",
 	 "ip filter DOCKER, ip filter INPUT", ""},
-	{"a table deleted by name", DOCKER, TEXT_NFT, "delete table ip filter\n", "", "ip filter INPUT"},
+	{"a table deleted by name", DOCKER, TEXT_NFT, "delete table ip filter\n", "",
+	 "ip filter INPUT"},
 	{"a chain not declared any more",
-	 "table inet s { set a { type mark; elements = { 1 }; }\n chain x { accept; }\n chain y { drop; }; }",
+	 "table inet s { set a { type mark; elements = { 1 }; }\n chain x { accept; }\n chain y { "
+	 "drop; }; }",
 	 TEXT_NFT, "table inet s { chain x { accept; }; }\n", "inet s y, inet s a", ""},
 	{"only the other family stays",
 	 "table inet f { chain i { type filter hook input priority 0; policy drop; }; }", TEXT_NFT,
-	 "delete table inet f\ntable ip6 f { chain i { type filter hook input priority 0; policy drop; }; }\n",
+	 "delete table inet f\ntable ip6 f { chain i { type filter hook input priority 0; policy "
+	 "drop; }; }\n",
 	 "", "inet f i"},
-	{"open already", "table inet f { chain i { type filter hook input priority 0; }; }", TEXT_NFT,
-	 "flush ruleset\n", "", ""},
+	{"open already", "table inet f { chain i { type filter hook input priority 0; }; }",
+	 TEXT_NFT, "flush ruleset\n", "", ""},
 };
 
 static void what_goes_and_what_opens_is_told(void **state)
@@ -410,7 +433,8 @@ static void what_live_itself_draws_is_called_a_limit(void **state)
 	play_end(&p);
 }
 
-/* A shell command in a rehearsal of live with its output in a file of the place; live is compared. */
+/* A shell command in a rehearsal of live with its output in a file of the place; live is compared.
+ */
 static char *play_shell(struct play *p, const char *command)
 {
 	cleanup_free char *whole = str_printf("exec >/var/tmp/said 2>&1; %s", command);
@@ -445,11 +469,14 @@ static int furnished_setup(void **state)
 
 	if (r)
 		return r;
-	free(place_shell("mkdir -p /run/etc /run/tmp && cp -a /etc/. /run/etc && mount --bind /run/etc /etc &&"
-			 "mount --bind /run/tmp /var/tmp && ip link set lo up && ip link set d0 up mtu 1400 &&"
+	free(place_shell("mkdir -p /run/etc /run/tmp && cp -a /etc/. /run/etc && mount --bind "
+			 "/run/etc /etc &&"
+			 "mount --bind /run/tmp /var/tmp && ip link set lo up && ip link set d0 up "
+			 "mtu 1400 &&"
 			 "ip addr add 192.0.2.2/24 dev d0 && ip addr add 192.0.2.3/24 dev d0 &&"
 			 "ip -6 addr add 2001:db8::2/64 dev d0 nodad && ip link set d1 up &&"
-			 "ip route add default via 192.0.2.1 && ip -6 route add default via 2001:db8::1 dev d0 &&"
+			 "ip route add default via 192.0.2.1 && ip -6 route add default via "
+			 "2001:db8::1 dev d0 &&"
 			 "ip route add 203.0.113.0/24 via 192.0.2.9 metric 5"));
 	return 0;
 }
@@ -467,7 +494,8 @@ static void what_a_command_makes_is_the_candidate(void **state)
 
 	(void)state;
 	place_nft("table inet site { chain c { tcp dport 1 accept; }; }");
-	said = play_shell(&p, "nft add rule inet site c tcp dport 2 accept; iptables-nft -P INPUT DROP");
+	said = play_shell(
+		&p, "nft add rule inet site c tcp dport 2 accept; iptables-nft -P INPUT DROP");
 	assert_well(&p);
 	assert_int_equal(p.r.status, 0);
 	assert_string_equal(said, "");
@@ -530,11 +558,13 @@ static void what_a_command_changes_in_etc_is_told(void **state)
 
 	(void)state;
 	free(place_shell("mkdir -p /etc/fwt/sub; cd /etc/fwt; touch same goes edited sub/edited"));
-	free(play_shell(&p, "cd /etc/fwt; rm goes; echo x >edited; sed -i 's/^/x/' sub/edited; touch new;"
-			    "chmod 600 same; cat same"));
+	free(play_shell(
+		&p, "cd /etc/fwt; rm goes; echo x >edited; sed -i 's/^/x/' sub/edited; touch new;"
+		    "chmod 600 same; cat same"));
 	assert_well(&p);
-	assert_list(&p.r.touched,
-		    "/etc/fwt/edited, /etc/fwt/goes, /etc/fwt/new, /etc/fwt/same, /etc/fwt/sub/edited");
+	assert_list(
+		&p.r.touched,
+		"/etc/fwt/edited, /etc/fwt/goes, /etc/fwt/new, /etc/fwt/same, /etc/fwt/sub/edited");
 	play_end(&p);
 	free(play_shell(&p, "cat /etc/fwt/edited /etc/passwd"));
 	assert_list(&p.r.touched, "");
@@ -543,15 +573,20 @@ static void what_a_command_changes_in_etc_is_told(void **state)
 
 /* What listens and notes each contact in `contacts`; it must never hear of a rehearsal. */
 #define DAEMON                                                                                     \
-	"mkdir -p /run/dbus /var/tmp/d; for s in /run/dbus/system_bus_socket /var/tmp/d/socket; do "  \
-	"/usr/bin/python3 -c '\n"                                                                    \
+	"mkdir -p /run/dbus /var/tmp/d; for s in /run/dbus/system_bus_socket /var/tmp/d/socket; "  \
+	"do "                                                                                      \
+	"timeout 20 /usr/bin/python3 -c '\n"                                                       \
 	"import socket, sys\n"                                                                     \
 	"s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen()\n"                     \
-	"while True:\n c, _ = s.accept(); open(\"/var/tmp/contacts\", \"a\").write(sys.argv[1]); c.close()\n" \
-	"' $s >/dev/null 2>&1 & echo $! >>/var/tmp/pids; until [ -S $s ]; do sleep 0.02; done; done"
+	"while True:\n c, _ = s.accept(); open(\"/var/tmp/contacts\", \"a\").write(sys.argv[1]); " \
+	"c.close()\n"                                                                              \
+	"' $s >/dev/null 2>&1 & echo $! >>/var/tmp/pids; until [ -S $s ]; do sleep 0.02; done; "   \
+	"done"
 #define CONTACT                                                                                    \
-	"for s in /run/dbus/system_bus_socket /var/run/dbus/system_bus_socket /var/tmp/d/socket; do "   \
-	"/usr/bin/python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' $s && " \
+	"for s in /run/dbus/system_bus_socket /var/run/dbus/system_bus_socket /var/tmp/d/socket; " \
+	"do "                                                                                      \
+	"/usr/bin/python3 -c 'import socket, sys; "                                                \
+	"socket.socket(socket.AF_UNIX).connect(sys.argv[1])' $s && "                               \
 	"exit 9; done; exit 0"
 
 static void sockets_of_daemons_are_hidden_from_a_command(void **state)
@@ -564,7 +599,8 @@ static void sockets_of_daemons_are_hidden_from_a_command(void **state)
 	free(place_shell(DAEMON));
 	free(play_shell_well(CONTACT));
 	contacts = place_shell("cat /var/tmp/contacts 2>/dev/null; kill $(cat /var/tmp/pids);"
-			       "for p in $(cat /var/tmp/pids); do while kill -0 $p 2>/dev/null; do sleep 0.01; done; done");
+			       "for p in $(cat /var/tmp/pids); do while kill -0 $p 2>/dev/null; do "
+			       "sleep 0.01; done; done");
 	assert_string_equal(contacts, "");
 }
 
@@ -587,7 +623,8 @@ static void variables_that_lead_outside_are_gone(void **state)
 	setenv("DOCKER_HOST", "tcp://192.0.2.1", 1);
 	setenv("XDG_RUNTIME_DIR", "/run/user/0", 1);
 	setenv("FWT_KEPT", "yes", 1);
-	said = play_shell_well("echo $DBUS_SYSTEM_BUS_ADDRESS $DOCKER_HOST $XDG_RUNTIME_DIR $FWT_KEPT");
+	said = play_shell_well(
+		"echo $DBUS_SYSTEM_BUS_ADDRESS $DOCKER_HOST $XDG_RUNTIME_DIR $FWT_KEPT");
 	assert_string_equal(said, "yes\n");
 }
 
@@ -622,7 +659,8 @@ static void ferm_is_rehearsed(void **state)
 	place_legacy_or_skip(); /* which it prefers */
 	if (access("/usr/sbin/ferm", X_OK))
 		skip();
-	free(place_shell("printf 'domain (ip ip6) table filter chain INPUT { policy DROP; interface lo ACCEPT; "
+	free(place_shell("printf 'domain (ip ip6) table filter chain INPUT { policy DROP; "
+			 "interface lo ACCEPT; "
 			 "proto tcp dport (25 143) ACCEPT; }\n' >/etc/ferm/ferm.conf"));
 	said = play_shell(&p, "ferm /etc/ferm/ferm.conf");
 	if (p.result)
