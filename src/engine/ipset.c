@@ -215,23 +215,31 @@ static void name_temporary(struct ipset_kernel *k, struct work *w)
 	while (ipset_index(k, w->temporary) != SET_REF_NONE);
 }
 
+static bool is_written(const struct ruleset *rs, const char *name)
+{
+	const struct set_ref *ref = ruleset_set_named(rs, name);
+
+	return ref && ref->written;
+}
+
 /*
  * Members that stay keep their counters and remaining times, dynamic ones are those of now. What comes in until the
  * swap is caught up with behind it.
  */
-static int stage_members(struct ipset_kernel *k, struct work *w, bool check)
+static int stage_members(struct ipset_kernel *k, struct work *w, const struct ruleset *live)
 {
 	const struct step *s = w->step;
 	struct ruleset mixed = {0};
-	const struct set_ref *ref = ruleset_set_named(s->names, s->new->name);
 	int r;
 
-	w->written = ref && ref->written;
-	r = read_set(k, s->new->name, w->written, &w->now);
+	w->written = is_written(s->names, s->new->name);
+	/* as live has it until it was compared: rules that write to it may come or go */
+	r = read_set(k, s->new->name, is_written(live ? live : s->names, s->new->name), &w->now);
 	if (r < 0)
 		return r == -EINTR ? -ERESTART : log_errno(r, "cannot read ipset '%s'", s->new->name);
-	if (check && !table_equal(s->old, w->now.tables))
+	if (live && !table_equal(s->old, w->now.tables))
 		return -ERESTART;
+	w->now.sets[0].written = w->written;
 	w->in_place = ipset_update(&w->now, w->now.tables, s->names, s->new, &w->update);
 	if (w->in_place)
 		return 0;
@@ -243,7 +251,7 @@ static int stage_members(struct ipset_kernel *k, struct work *w, bool check)
 	return r < 0 ? r : 0;
 }
 
-static int stage(struct ipset_kernel *k, struct work *w, bool check)
+static int stage(struct ipset_kernel *k, struct work *w, const struct ruleset *live)
 {
 	const struct step *s = w->step;
 	int r = 0;
@@ -253,7 +261,7 @@ static int stage(struct ipset_kernel *k, struct work *w, bool check)
 		w->deed = r ? DEED_NONE : DEED_MADE;
 	} else if (s->action == ACTION_REPLACE) {
 		name_temporary(k, w);
-		r = stage_members(k, w, check);
+		r = stage_members(k, w, live);
 		w->deed = r || w->in_place ? DEED_NONE : DEED_STAGED;
 	}
 	return r;
@@ -413,13 +421,14 @@ static int part_members(struct ipset_kernel *k, struct work *works, size_t n)
 }
 
 /* Lists, or all others: a set that a new list already holds could not go. */
-static int do_some(struct ipset_kernel *k, struct work *works, size_t n, bool lists, bool check)
+static int do_some(struct ipset_kernel *k, struct work *works, size_t n, bool lists,
+		   const struct ruleset *live)
 {
 	int r = 0;
 
 	for (size_t i = 0; !r && i < n; i++)
 		if (is_list(works[i].step) == lists)
-			r = stage(k, &works[i], check);
+			r = stage(k, &works[i], live);
 	for (size_t i = 0; !r && i < n; i++)
 		if (is_list(works[i].step) == lists) {
 			r = join_members(k, &works[i]);
@@ -433,14 +442,15 @@ static int do_some(struct ipset_kernel *k, struct work *works, size_t n, bool li
 	return r;
 }
 
-static int do_steps(struct ipset_kernel *k, struct work *works, size_t n, bool check)
+static int do_steps(struct ipset_kernel *k, struct work *works, size_t n,
+		    const struct ruleset *live)
 {
 	int r = clear_temporaries(k);
 
 	if (!r)
-		r = do_some(k, works, n, false, check);
+		r = do_some(k, works, n, false, live);
 	if (!r)
-		r = do_some(k, works, n, true, check);
+		r = do_some(k, works, n, true, live);
 	if (!r)
 		r = part_members(k, works, n);
 	if (!r)
@@ -488,7 +498,7 @@ static int ipset_change(struct plan *plan)
 	for (size_t i = 0; i < plan->nsteps; i++)
 		works[i].step = &plan->steps[i];
 	if (plan->nsteps)
-		r = do_steps(&k, works, plan->nsteps, plan->generation_check);
+		r = do_steps(&k, works, plan->nsteps, plan->generation_check ? plan->live : NULL);
 	resolve(&k, plan->live);
 	resolve(&k, plan->target);
 	if (!r)
