@@ -441,8 +441,8 @@ int cmd_rollback(struct context *c, int argc, char **argv)
 	} else if (!r && !have_store(c)) {
 		r = EXIT_FAILED;
 	} else if (!r && is_back_already(c, &p)) {
-		log_error("the last change was undone and nothing was saved since: "
-			  "'fwsnap restore @~1' goes further back");
+		log_error("the last change was undone and nothing was saved since: 'fwsnap restore' "
+			  "loads what is saved, 'fwsnap restore @~1' goes further back");
 		r = EXIT_FAILED;
 	} else if (!r) {
 		r = step_back(&s);
