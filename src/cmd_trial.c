@@ -91,8 +91,22 @@ static void story(struct trial *t)
 	manifest_release(&m);
 }
 
+/* On top of a pending change its way back stays, and its own rules need not be kept. */
+static int replace(struct trial *t)
+{
+	int r = run_hooks(t, HOOK_PRE_CHANGE, NULL);
+
+	if (r)
+		return r;
+	story(t);
+	change_hold_signals(&t->signals);
+	r = guard_rearm(&t->guard, &t->pending, !t->act);
+	t->replaced = !r;
+	return r || t->act || !t->prepare ? r : t->prepare(t->arg);
+}
+
 /* All that can fail is done before the first rule changes. */
-static int prepare(struct trial *t)
+static int begin(struct trial *t)
 {
 	bool same = !t->act && ruleset_equal(t->change.live, t->change.target);
 	int r = same ? 0 : keep_live(t->c, t->change.live);
@@ -101,9 +115,11 @@ static int prepare(struct trial *t)
 		r = t->prepare(t->arg);
 	if (!r)
 		r = run_hooks(t, HOOK_PRE_CHANGE, NULL);
-	if (!r)
-		story(t);
-	return r;
+	if (r)
+		return r;
+	story(t);
+	change_hold_signals(&t->signals);
+	return guard_arm(&t->guard, &t->pending, t->change.live, t->act ? NULL : t->change.target);
 }
 
 /* Files that were changed beside the rules stay as they are. */
@@ -113,17 +129,9 @@ static void name_touched(const struct strlist *touched)
 		log_warning("NOT undone: %s", touched->s[i]);
 }
 
-static void abandon(struct trial *t)
-{
-	guard_disarm(&t->guard);
-	if (t->c->store.dir && store_abandon(&t->c->store))
-		log_warning("what was prepared in '%s' could not be removed", t->c->store.dir);
-}
-
 static int undone(struct trial *t, enum guard_state state)
 {
 	name_touched(t->touched);
-	run_hooks(t, HOOK_POST_ROLLBACK, state == GUARD_LOST ? "lost" : "undone");
 	if (state == GUARD_LOST)
 		return EXIT_LOST;
 	log_note("undone: the old rules are back, verified");
@@ -275,6 +283,8 @@ static int undo(struct trial *t)
 {
 	enum guard_state state = guard_undo(&t->guard, NULL);
 
+	if (state == GUARD_UNDOING)
+		return EXIT_DENIED;
 	return state == GUARD_CONFIRMED ? settled(t, state) : undone(t, state);
 }
 
@@ -301,6 +311,13 @@ static int decide(struct trial *t)
 	return answer == ANSWER_KEEP ? keep(t) : undo(t);
 }
 
+/* The guard did not wait for what takes too long, which went on changing rules meanwhile. */
+static void undo_late(struct trial *t)
+{
+	if (t->act && change_undo(t->change.live, NULL, t->c->config.lock_wait, NULL) > CHANGE_NOTHING)
+		log_warning("what was changed after the guard's undo may still be there");
+}
+
 /* The rules have changed: from here on whoever does not say yes gets the old ones back. */
 static int swapped(struct trial *t)
 {
@@ -309,10 +326,11 @@ static int swapped(struct trial *t)
 	if (t->act)
 		add_touched(t);
 	r = guard_swapped(&t->guard, &t->pending, t->act ? t->change.target : NULL);
-
 	log_set_state(STATE_NEW);
-	if (r < 0)
+	if (r < 0) {
+		undo_late(t);
 		return undo(t);
+	}
 	run_hooks(t, HOOK_POST_CHANGE, t->no_confirm ? "done" : "pending");
 	return decide(t);
 }
@@ -326,6 +344,15 @@ static void tell(const struct change *c)
 		log_note("changed by others meanwhile, it stays: %s", c->others.s[i]);
 }
 
+/* Live is as it was before the change; what was pending before it is not kept without its guard. */
+static int refused(struct trial *t, int status)
+{
+	if (t->replaced)
+		return undo(t);
+	guard_disarm(&t->guard);
+	return status;
+}
+
 static int change(struct trial *t)
 {
 	log_step("changing the rules");
@@ -336,20 +363,13 @@ static int change(struct trial *t)
 		tell(&t->change);
 		return swapped(t);
 	case CHANGE_STALE:
-		abandon(t);
-		return -ESTALE;
+		return refused(t, -ESTALE);
 	case CHANGE_BUSY:
-		abandon(t);
-		return EXIT_DENIED;
-	case CHANGE_UNDONE:
-		abandon(t);
-		return undone(t, GUARD_UNDONE);
-	case CHANGE_LOST:
-		abandon(t);
-		return undone(t, GUARD_LOST);
+		return refused(t, EXIT_DENIED);
+	case CHANGE_REFUSED:
+		return refused(t, EXIT_FAILED);
 	default:
-		abandon(t);
-		return EXIT_FAILED;
+		return undo(t);
 	}
 }
 
@@ -362,20 +382,25 @@ static int act(struct trial *t)
 	return swapped(t);
 }
 
+static bool is_pending(const struct trial *t)
+{
+	struct pending p = {0};
+	bool open = !guard_pending(&t->guard, &p) && pending_open(&p);
+
+	pending_release(&p);
+	return open;
+}
+
 int trial_run(struct trial *t)
 {
-	int r = prepare(t);
+	int r;
 
-	change_hold_signals(&t->signals);
-	if (!r)
-		r = guard_arm(&t->guard, &t->pending, t->change.live,
-			      t->act ? NULL : t->change.target);
-	if (r < 0) {
-		abandon(t);
-		r = exit_status(r);
-	} else {
+	sigprocmask(SIG_SETMASK, NULL, &t->signals);
+	r = t->replace_pending && is_pending(t) ? replace(t) : begin(t);
+	if (r < 0)
+		r = refused(t, exit_status(r));
+	else
 		r = t->act ? act(t) : change(t);
-	}
 	sigprocmask(SIG_SETMASK, &t->signals, NULL);
 	return r;
 }

@@ -38,6 +38,7 @@ struct trial {
 	sigset_t signals; /* as they were before the change */
 	struct guard guard;
 	struct pending pending;
+	bool replaced; /* another one was pending: its way back stands */
 	bool asks; /* a person at a terminal answers */
 };
 

@@ -85,6 +85,12 @@ static void story_begin(struct record *r, struct pending *story)
 	r->within = story->within;
 }
 
+/* What others make here is bounded as a whole: nobody knows what they are waiting for. */
+static void bound_armed(struct record *r, const struct ruleset *after)
+{
+	r->pending.deadline = after ? 0 : boottime() + r->within * SECOND;
+}
+
 static int arm(struct record *r, struct ruleset *before, struct ruleset *after)
 {
 	int e = record_drop(r->folder);
@@ -92,6 +98,7 @@ static int arm(struct record *r, struct ruleset *before, struct ruleset *after)
 	if (e < 0)
 		return log_errno(e, "cannot remove '%s'", r->folder);
 	e = record_write(r, before, after);
+	bound_armed(r, after);
 	if (!e)
 		e = record_arm(r);
 	fault_point("guard-start");
@@ -119,6 +126,45 @@ int guard_arm(const struct guard *g, struct pending *story, struct ruleset *befo
 	story->guarded = !e;
 	if (e && record_drop(r.folder))
 		log_warning("cannot remove '%s'", r.folder);
+	record_release(&r);
+	return e;
+}
+
+/* The guard that stands reads the record again once it is armed again. */
+static int rearm(const struct guard *g, struct record *r, bool known)
+{
+	cleanup_free char *after = record_path(r, "after");
+	int e = process_self(&r->caller);
+
+	if (!e)
+		e = record_write_story(r);
+	if (!e)
+		e = file_remove(after);
+	r->pending.deadline = known ? 0 : boottime() + r->within * SECOND;
+	if (!e)
+		e = record_step(r, GUARD_ARMED);
+	if (e == -ENOENT)
+		log_error("what was pending is not any more: it was confirmed or undone");
+	else if (e < 0)
+		log_errno(e, "cannot guard the change");
+	return e ? e : g->store ? store_abandon(g->store) : 0;
+}
+
+int guard_rearm(const struct guard *g, struct pending *story, bool known)
+{
+	struct record r = {0};
+	int e = log_read(record_read(&r, g->root));
+
+	if (e >= 0 && r.pending.state != GUARD_SWAPPED) {
+		log_error("nothing is pending that could be replaced");
+		e = -ENOENT;
+	}
+	if (e > 0) {
+		story_begin(&r, story);
+		e = rearm(g, &r, known);
+	}
+	story->state = r.pending.state;
+	story->guarded = !e;
 	record_release(&r);
 	return e;
 }
@@ -287,6 +333,8 @@ static const char *overdue(const struct record *r)
 	case GUARD_ARMED:
 		if (!process_alive(&r->caller))
 			return "was cut off";
+		if (r->pending.deadline && boottime() >= r->pending.deadline)
+			return "was not done in time";
 		return record_forsaken(r) ? "has no guard any more" : NULL;
 	case GUARD_SWAPPED:
 		if (boottime() >= r->pending.deadline)

@@ -16,7 +16,8 @@
  *   outcome            "conflict: TEXT" lines, once it is undone
  *
  * States and who takes the step:
- *   armed       the guard stands, the change is under way by a caller that holds the lock; the caller's end undoes it
+ *   armed       the guard stands, the change is under way by a caller that holds the lock; the caller's end undoes it,
+ *               and where it is a command that changes the rules, the time that it was given, too
  *   swapped     the new rules are in force, the deadline runs
  *   confirming  whoever holds the lock keeps it (store_confirm), then: confirmed, or back to swapped
  *   undoing     whoever holds the lock undoes it, then: undone, or lost
@@ -83,6 +84,11 @@ must_check int guard_pending(const struct guard *g, struct pending *p);
  */
 must_check int guard_arm(const struct guard *g, struct pending *story, struct ruleset *before,
 			 struct ruleset *after);
+/*
+ * The same for a change on top of the pending one, whose way back, ID and guard stay; what was prepared to be saved is
+ * abandoned. known: what the rules become is known. -ENOENT: it is over (logged); other -errno (logged): it may be armed, or pending as before.
+ */
+must_check int guard_rearm(const struct guard *g, struct pending *story, bool known);
 /* The change is in force and verified: the deadline runs from now. after: if guard_arm was not told. */
 must_check int guard_swapped(const struct guard *g, struct pending *p, struct ruleset *after);
 /* The change came to nothing, the old rules are in force: the record and the guard go. */

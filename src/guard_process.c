@@ -77,7 +77,9 @@ static const char *due(const struct record *r, int64_t *left)
 	*left = TICK_MS * 1000000LL;
 	switch (p->state) {
 	case GUARD_ARMED:
-		return process_alive(&r->caller) ? NULL : "was cut off";
+		if (!process_alive(&r->caller))
+			return "was cut off";
+		return p->deadline && boottime() >= p->deadline ? "was not done in time" : NULL;
 	case GUARD_SWAPPED:
 		*left = p->deadline - boottime();
 		if (*left <= 0)
@@ -127,6 +129,28 @@ static void act(struct guarding *g, int lock, const char *why)
 	store_close(&store);
 }
 
+/*
+ * A step may be one of a change on top of this one, by another caller and to other rules: what is not
+ * read once more would be taken for a change of somebody else's, and left as it is.
+ */
+static void refresh(struct guarding *g)
+{
+	cleanup_free char *mark = g->record.mark ? str_dup(g->record.mark) : NULL;
+	struct record now = {0};
+
+	record_refresh(&g->record);
+	if (!pending_open(&g->record.pending) || !mark || !g->record.mark ||
+	    !strcmp(mark, g->record.mark) || record_read_folder(&now, g->root, g->folder) <= 0)
+		return;
+	now.lock_wait = g->record.lock_wait;
+	record_release(&g->record);
+	g->record = now;
+	manifest_release(&g->way.after);
+	g->way.has_after = false;
+	if (now.pending.state == GUARD_SWAPPED && way_load(&g->way, &g->record))
+		log_warning("what others changed meanwhile will be taken back, too");
+}
+
 static void take_and_act(struct guarding *g, const char *why)
 {
 	enum guard_state state = g->record.pending.state;
@@ -134,7 +158,7 @@ static void take_and_act(struct guarding *g, const char *why)
 	int64_t left;
 
 	fault_point("guard-locked");
-	record_refresh(&g->record);
+	refresh(g);
 	if (g->record.pending.state == state && due(&g->record, &left))
 		act(g, lock, why);
 }
@@ -152,7 +176,7 @@ static void stand(struct guarding *g)
 		else
 			pause_for(r, left);
 		fault_point("guard-tick");
-		record_refresh(&g->record);
+		refresh(g);
 	}
 }
 

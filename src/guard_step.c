@@ -2,6 +2,7 @@
 #include "guard_step.h"
 
 #include "fault.h"
+#include "hooks.h"
 #include "log.h"
 
 #include <errno.h>
@@ -31,6 +32,14 @@ void way_release(struct way *w)
 	*w = (struct way){0};
 }
 
+static void run_hooks(const struct record *r, enum guard_state state)
+{
+	const struct hook h = {r->root, HOOK_POST_ROLLBACK, r->pending.what,
+			       state == GUARD_LOST ? "lost" : "undone"};
+
+	hooks_run(&h);
+}
+
 /* It is final either way: who cannot be told here is told by the terminals and the log. */
 static void finish(struct record *r, enum guard_state state, struct store *store)
 {
@@ -44,6 +53,7 @@ static void finish(struct record *r, enum guard_state state, struct store *store
 	if (store && store_abandon(store))
 		log_warning("what was prepared to be saved is still there");
 	fault_point("guard-finished");
+	run_hooks(r, state);
 }
 
 static enum guard_state undo(struct record *r, struct way *w)
