@@ -11,9 +11,10 @@
  * nft_dump.c captures, nft_store.c keeps what is dumped, nft_watch.c hears what others
  * commit meanwhile, nft_message.c copies a message for one of three ends (to compare, to load,
  * to move), nft_index.c knows the sets and chains of a table, nft_digest.c compares,
- * nft_items.c takes tables apart, nft_compose.c puts them together,
- * nft_load.c builds batches and sends them, nft_order.c knows the order of base chains,
- * nft_parts.c names chains and sets.
+ * nft_items.c takes tables apart, nft_compose.c puts them together, nft_order.c knows the order
+ * of base chains, nft_parts.c names chains and sets. nft_put.c puts messages into batches,
+ * nft_load.c whole tables; nft_change.c sends what nft_stage.c, nft_chains.c and nft_elements.c
+ * make of the difference between two tables.
  */
 #ifndef FWSNAP_NFT_H
 #define FWSNAP_NFT_H

@@ -48,7 +48,8 @@ static unsigned number_in(const struct nft_chain *chain, const struct nlmsghdr *
 	return (unsigned)low + 1;
 }
 
-/* Rules of chains that are new and have no hook are put as a whole, those of chains that go, go with them. */
+/* Rules of chains that are new and have no hook are put as a whole, those of chains that go, go
+ * with them. */
 static void find_rules(struct nft_turn *t)
 {
 	for (size_t i = 0; i < t->changes.n; i++) {
@@ -225,7 +226,8 @@ static int put_copy(struct nft_stage *s, struct nft_turn *t, struct nft_chain_tu
 static int put_guard(struct nft_stage *s, struct nft_turn *t, struct nft_chain_turn *c)
 {
 	const struct table *table = t->new.table;
-	struct nft_verdict v = {.family = table->family, .table = table->name, .chain = c->name, .noted = true};
+	struct nft_verdict v = {
+		.family = table->family, .table = table->name, .chain = c->name, .noted = true};
 
 	if (c->staged == SIZE_MAX)
 		return 0;
@@ -233,7 +235,8 @@ static int put_guard(struct nft_stage *s, struct nft_turn *t, struct nft_chain_t
 		do {
 			free(c->copy);
 			c->copy = str_printf("fwsnap_%u", s->temporary++);
-		} while (nft_find_chain(&t->old.index, c->copy) || nft_find_chain(&t->new.index, c->copy));
+		} while (nft_find_chain(&t->old.index, c->copy) ||
+			 nft_find_chain(&t->new.index, c->copy));
 		v.code = NFT_GOTO;
 		v.target = c->copy;
 		v.before = c->handles[c->staged];
@@ -257,18 +260,23 @@ static int put_added(struct nft_stage *s, struct nft_turn *t, const struct nft_c
 			.place = a->number,
 		};
 
-		r = nft_put_rule(staged ? nft_stage_batch(s) : &s->batch[NFT_SWITCH], &t->new, a->rule, &manner);
+		r = nft_put_rule(staged ? nft_stage_batch(s) : &s->batch[NFT_SWITCH], &t->new,
+				 a->rule, &manner);
 	}
 	return r;
 }
 
 /* A policy takes effect behind the rules of its commit: until then a rule does as it will. */
-static void put_policy(struct nft_stage *s, const struct nft_turn *t, const struct nft_chain_turn *c)
+static void put_policy(struct nft_stage *s, const struct nft_turn *t,
+		       const struct nft_chain_turn *c)
 {
 	uint32_t before = c->was ? c->was->policy : NF_ACCEPT;
 	const struct table *table = t->new.table;
-	const struct nft_verdict v = {.family = table->family, .table = table->name, .chain = c->name,
-				      .code = (int32_t)c->is->policy, .noted = true};
+	const struct nft_verdict v = {.family = table->family,
+				      .table = table->name,
+				      .chain = c->name,
+				      .code = (int32_t)c->is->policy,
+				      .noted = true};
 
 	if (!c->is->base || c->is->policy == before)
 		return;
@@ -285,8 +293,8 @@ static bool is_shut(const struct nft_chain *c)
 static void end_chain(struct nft_stage *s, const struct table *table, const struct nft_chain *c)
 {
 	struct nft_batch *b = &s->batch[NFT_SWITCH];
-	const struct nft_verdict accept = {.family = table->family, .table = table->name, .chain = c->name,
-					   .code = NF_ACCEPT};
+	const struct nft_verdict accept = {
+		.family = table->family, .table = table->name, .chain = c->name, .code = NF_ACCEPT};
 
 	if (c->messages.n)
 		nft_put_delete_rule(b, table->family, table->name, c->name, 0, 0);
@@ -302,8 +310,8 @@ void nft_chains_remove(struct nft_stage *s, struct nft_turn *t)
 		const struct nft_chain_turn *c = &t->chains[i];
 
 		if (!c->is)
-			nft_put_delete(is_shut(c->was) ? &s->batch[NFT_CLEAN] : &s->late, NFT_MSG_DELCHAIN,
-				       t->old.table, c->name, 0);
+			nft_put_delete(is_shut(c->was) ? &s->batch[NFT_CLEAN] : &s->late,
+				       NFT_MSG_DELCHAIN, t->old.table, c->name, 0);
 	}
 }
 
@@ -316,7 +324,8 @@ void nft_chains_end(struct nft_stage *s, const struct nft_side *old)
 	for (size_t i = 0; i < old->index.nchains && shut; i++)
 		if (old->index.chains[i]->base)
 			end_chain(s, old->table, old->index.chains[i]);
-	nft_put_delete(shut ? &s->batch[NFT_CLEAN] : &s->late, NFT_MSG_DELTABLE, old->table, NULL, 0);
+	nft_put_delete(shut ? &s->batch[NFT_CLEAN] : &s->late, NFT_MSG_DELTABLE, old->table, NULL,
+		       0);
 }
 
 int nft_chains_put(struct nft_stage *s, struct nft_turn *t)

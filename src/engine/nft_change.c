@@ -65,9 +65,8 @@ static void index_only(struct nft_stage *s, struct nft_side *side)
 	s->ids += (uint32_t)(side->index.nsets + side->index.nchains);
 	for (size_t i = 0; i < side->index.nsets; i++)
 		sized |= side->index.sets[i]->sized;
-	nft_each(nlh, &side->table->records)
-		if (sized && nft_type(nlh) == NFT_MSG_NEWRULE)
-			nft_rule_updates(nlh, note_update, &side->index);
+	nft_each(nlh, &side->table->records) if (sized && nft_type(nlh) == NFT_MSG_NEWRULE)
+		nft_rule_updates(nlh, note_update, &side->index);
 }
 
 static int take_turn(struct work *w, const struct step *step)
@@ -90,7 +89,8 @@ static int take_turn(struct work *w, const struct step *step)
 	return r;
 }
 
-/* What change.c adds so that base chains are asked in their order: the table that is there, anew. */
+/* What change.c adds so that base chains are asked in their order: the table that is there, anew.
+ */
 static bool is_for_order(const struct step *s)
 {
 	return s->old && s->old == s->new;
@@ -108,8 +108,8 @@ static bool is_made(const struct nft_stage *s, const char *name)
 
 			if (!c->base || nft_find_chain(&t->old.index, c->name))
 				continue;
-			full = str_printf("%s %s %s", family_name(t->new.table->family), t->new.table->name,
-					  c->name);
+			full = str_printf("%s %s %s", family_name(t->new.table->family),
+					  t->new.table->name, c->name);
 			if (!strcmp(full, name))
 				return true;
 		}
@@ -118,7 +118,8 @@ static bool is_made(const struct nft_stage *s, const char *name)
 }
 
 /* Whether live asks the first of two chains before the other one, at this place. */
-static bool comes_before(const struct buf *live, const char *place, const char *one, const char *other)
+static bool comes_before(const struct buf *live, const char *place, const char *one,
+			 const char *other)
 {
 	cleanup_free char *text = mem_zalloc(live->len + 1), *head = str_printf("%s:", place);
 	cleanup_free char *a = str_printf(" %s,", one), *b = str_printf(" %s,", other);
@@ -143,7 +144,8 @@ static bool line_comes_right(const struct work *w, char *line)
 	if (!colon)
 		return true;
 	*colon = '\0';
-	for (char *name = strtok_r(colon + 1, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+	for (char *name = strtok_r(colon + 1, ",", &save); name;
+	     name = strtok_r(NULL, ",", &save)) {
 		name += strspn(name, " ");
 		if (is_made(&w->stage, name)) {
 			if (last)
@@ -190,15 +192,16 @@ static int choose(struct work *w)
 	int r = take_turns(w, false);
 
 	if (!r && !all && !order_comes_right(w)) {
-		strlist_add(&s->plan->unstaged, "the order of base chains of equal priority changed");
+		strlist_add(&s->plan->unstaged,
+			    "the order of base chains of equal priority changed");
 		disorder = true;
 		r = take_turns(w, true);
 	}
 	for (size_t i = 0; i < s->nturns && !r; i++) {
 		struct nft_turn *t = &s->turns[i];
 
-		if (t->new.table && (all || disorder ||
-				     (t->old.table && nft_stage_refuses(s->plan, t))))
+		if (t->new.table &&
+		    (all || disorder || (t->old.table && nft_stage_refuses(s->plan, t))))
 			t->whole = true;
 		else
 			nft_chains_find(t);
@@ -269,8 +272,8 @@ static void put_end_of_stoppers(struct work *w, struct nft_batch *b)
 static void take_stoppers(struct work *w, struct nft_batch *b)
 {
 	for (size_t i = 0; i < b->nstoppers; i++)
-		*(struct nft_stopper *)array_grow(&w->stoppers, &w->nstoppers, sizeof(*w->stoppers)) =
-			b->stoppers[i];
+		*(struct nft_stopper *)array_grow(&w->stoppers, &w->nstoppers,
+						  sizeof(*w->stoppers)) = b->stoppers[i];
 	free(b->stoppers);
 	b->stoppers = NULL;
 	b->nstoppers = 0;
@@ -331,8 +334,8 @@ static int send_all(struct work *w)
 			log_set_state(STATE_UNDOING);
 	}
 	if (plan->batches)
-		log_detail("nf_tables: %u batches, %u messages, %.1f ms", plan->batches, plan->messages,
-			   milliseconds() - start);
+		log_detail("nf_tables: %u batches, %u messages, %.1f ms", plan->batches,
+			   plan->messages, milliseconds() - start);
 	return r;
 }
 
@@ -359,18 +362,21 @@ static void work_release(struct work *w)
 	release_stoppers(w);
 }
 
-/* As a whole a change may still be possible where what was and what comes cannot be side by side. */
+/* As a whole a change may still be possible where what was and what comes cannot be side by side.
+ */
 static bool try_whole(struct work *w, struct plan *plan)
 {
 	if (!w->retry || w->switched)
 		return false;
 	for (size_t i = 0; i < w->stage.nturns; i++) {
 		const struct nft_turn *t = &w->stage.turns[i];
-		cleanup_free char *label = t->new.table ? table_label(t->new.table) : NULL, *line = NULL;
+		cleanup_free char *label = t->new.table ? table_label(t->new.table) : NULL,
+				  *line = NULL;
 
 		if (!label || t->whole)
 			continue;
-		line = str_printf("%s: the kernel does not take its new rules beside the old ones", label);
+		line = str_printf("%s: the kernel does not take its new rules beside the old ones",
+				  label);
 		strlist_add(&plan->unstaged, line);
 	}
 	return true;

@@ -24,11 +24,11 @@ struct composing {
 	size_t nsources;
 	struct source *source; /* of the piece at hand */
 	struct strlist named;  /* sets and chains that could be taken for anonymous ones */
-	unsigned next;         /* number of the next name of an anonymous set, bound chain */
+	unsigned next;	       /* number of the next name of an anonymous set, bound chain */
 	unsigned depth;
 	struct buf table, chains, objects, sets, elements, rules;
-	size_t message, nest;  /* of named elements: where they begin in `elements` */
-	const char *filling;   /* the set that the message is of; NULL: none is open */
+	size_t message, nest; /* of named elements: where they begin in `elements` */
+	const char *filling;  /* the set that the message is of; NULL: none is open */
 	int error;
 };
 
@@ -36,8 +36,12 @@ static const char *rename_part(void *arg, const char *name, bool chain);
 
 static struct nft_copy mover(struct composing *c, struct buf *out)
 {
-	return (struct nft_copy){.rs = c->source->from, .into = c->rs, .index = &c->source->index,
-				 .purpose = NFT_MOVE, .rename = rename_part, .rename_arg = c,
+	return (struct nft_copy){.rs = c->source->from,
+				 .into = c->rs,
+				 .index = &c->source->index,
+				 .purpose = NFT_MOVE,
+				 .rename = rename_part,
+				 .rename_arg = c,
 				 .out = out};
 }
 
@@ -113,8 +117,7 @@ static void move_elements(struct composing *c, const struct nft_set *set)
 		if (!tb[NFTA_SET_ELEM_LIST_ELEMENTS])
 			continue;
 		open_elements(c, set->elements.m[i], c->source->table->name, set->moved);
-		netlink_each_in(e, tb[NFTA_SET_ELEM_LIST_ELEMENTS])
-			move_element(c, set, e);
+		netlink_each_in(e, tb[NFTA_SET_ELEM_LIST_ELEMENTS]) move_element(c, set, e);
 		close_elements(c);
 	}
 }
@@ -185,8 +188,8 @@ static void add_element(struct composing *c, const struct piece *p)
 {
 	const struct nft_set *set = nft_find_set(&c->source->index, p->item->name);
 
-	if (c->filling && (strcmp(c->filling, p->item->name) ||
-			   c->elements.len - c->message > ELEMENTS_SIZE))
+	if (c->filling &&
+	    (strcmp(c->filling, p->item->name) || c->elements.len - c->message > ELEMENTS_SIZE))
 		close_elements(c);
 	if (!c->filling)
 		open_elements(c, set->elements.m[0], p->table->name, p->item->name);
@@ -250,10 +253,10 @@ static const struct nlattr *value_of(const struct nlattr *element)
 {
 	const struct nlattr *tb[NFTA_SET_ELEM_KEY + 1], *value;
 
-	netlink_attributes(netlink_payload(element), netlink_length(element), tb, NFTA_SET_ELEM_KEY);
+	netlink_attributes(netlink_payload(element), netlink_length(element), tb,
+			   NFTA_SET_ELEM_KEY);
 	if (tb[NFTA_SET_ELEM_KEY])
-		netlink_each_in(value, tb[NFTA_SET_ELEM_KEY])
-			return value;
+		netlink_each_in(value, tb[NFTA_SET_ELEM_KEY]) return value;
 	return NULL;
 }
 

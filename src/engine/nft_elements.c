@@ -19,9 +19,11 @@ static const unsigned char *key_of(const struct nlattr *element, size_t *length)
 	const struct nlattr *tb[NFTA_SET_ELEM_KEY + 1], *value;
 
 	*length = 0;
-	netlink_attributes(netlink_payload(element), netlink_length(element), tb, NFTA_SET_ELEM_KEY);
+	netlink_attributes(netlink_payload(element), netlink_length(element), tb,
+			   NFTA_SET_ELEM_KEY);
 	if (tb[NFTA_SET_ELEM_KEY])
-		netlink_each_in(value, tb[NFTA_SET_ELEM_KEY]) {
+		netlink_each_in(value, tb[NFTA_SET_ELEM_KEY])
+		{
 			*length = netlink_length(value);
 			return netlink_payload(value);
 		}
@@ -44,8 +46,8 @@ static int compare_span(const void *a, const void *b)
 	const struct span *x = a, *y = b;
 
 	return x->length != y->length ? (x->length < y->length ? -1 : 1)
-				      : x->length ? memcmp(x->start, y->start, x->length)
-						  : 0;
+	       : x->length	      ? memcmp(x->start, y->start, x->length)
+				      : 0;
 }
 
 /* Spans of what goes, sorted; none meets another. */
@@ -68,7 +70,8 @@ static bool meets(const struct spans *gone, struct span new)
 		else
 			high = middle;
 	}
-	return low && (!gone->s[low - 1].end || memcmp(gone->s[low - 1].end, new.start, new.length) > 0);
+	return low &&
+	       (!gone->s[low - 1].end || memcmp(gone->s[low - 1].end, new.start, new.length) > 0);
 }
 
 /* The changes of one set, which stand together. */
@@ -100,8 +103,9 @@ static void find_gone(struct set_turn *s)
 }
 
 /*
- * What the kernel does not take beside what goes comes with the commit that deletes it: intervals that
- * overlap, more than the set's size. Such a commit changes a set from one content to the other at once.
+ * What the kernel does not take beside what goes comes with the commit that deletes it: intervals
+ * that overlap, more than the set's size. Such a commit changes a set from one content to the other
+ * at once.
  */
 static bool comes_late(const struct set_turn *s, const struct item_change *c)
 {
@@ -130,12 +134,14 @@ static void put_item(struct nft_elements *e, const struct item *item)
 static int put_set(struct nft_stage *stage, struct set_turn *s)
 {
 	struct nft_batch *last = &stage->batch[NFT_SWITCH];
-	struct nft_elements early = {.b = nft_stage_batch(stage), .side = &s->turn->new, .set = s->is,
-				    .message = NFT_MSG_NEWSETELEM};
-	struct nft_elements gone = {.b = last, .side = &s->turn->old, .set = s->was,
-				    .message = NFT_MSG_DELSETELEM};
-	struct nft_elements late = {.b = last, .side = &s->turn->new, .set = s->is,
-				    .message = NFT_MSG_NEWSETELEM};
+	struct nft_elements early = {.b = nft_stage_batch(stage),
+				     .side = &s->turn->new,
+				     .set = s->is,
+				     .message = NFT_MSG_NEWSETELEM};
+	struct nft_elements gone = {
+		.b = last, .side = &s->turn->old, .set = s->was, .message = NFT_MSG_DELSETELEM};
+	struct nft_elements late = {
+		.b = last, .side = &s->turn->new, .set = s->is, .message = NFT_MSG_NEWSETELEM};
 	int r;
 
 	find_gone(s);
@@ -149,7 +155,7 @@ static int put_set(struct nft_stage *stage, struct set_turn *s)
 	if (!r)
 		r = nft_elements_end(&gone);
 	for (size_t i = 0; i < s->n; i++)
-		if (s->change[i].new && comes_late(s, &s->change[i]))
+		if (s->change[i].new &&comes_late(s, &s->change[i]))
 			put_item(&late, s->change[i].new);
 	if (!r)
 		r = nft_elements_end(&late);
@@ -195,15 +201,17 @@ bool nft_elements_jump(const struct nft_turn *t)
 		    !nft_find_set(&t->old.index, c->new->name))
 			continue;
 		netlink_attributes(netlink_payload(element_at(&t->new, c->new->at)),
-				   netlink_length(element_at(&t->new, c->new->at)), tb, NFTA_SET_ELEM_DATA);
+				   netlink_length(element_at(&t->new, c->new->at)), tb,
+				   NFTA_SET_ELEM_DATA);
 		if (!tb[NFTA_SET_ELEM_DATA])
 			continue;
-		netlink_each_in(data, tb[NFTA_SET_ELEM_DATA])
-			if (netlink_type(data) == NFTA_DATA_VERDICT)
-				netlink_each_in(verdict, data)
-					if (netlink_type(verdict) == NFTA_VERDICT_CHAIN &&
-					    !nft_find_chain(&t->old.index, netlink_str(verdict)))
-						return true;
+		netlink_each_in(data,
+				tb[NFTA_SET_ELEM_DATA]) if (netlink_type(data) == NFTA_DATA_VERDICT)
+			netlink_each_in(
+				verdict,
+				data) if (netlink_type(verdict) == NFTA_VERDICT_CHAIN &&
+					  !nft_find_chain(&t->old.index,
+							  netlink_str(verdict))) return true;
 	}
 	return false;
 }

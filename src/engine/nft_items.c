@@ -22,7 +22,8 @@ static struct bound bound_of(const struct table *t, const struct items *items, s
 	b.end = netlink_u32(tb[NFTA_SET_ELEM_FLAGS]) & NFT_SET_ELEM_INTERVAL_END;
 	if (!tb[NFTA_SET_ELEM_KEY])
 		return b;
-	netlink_each_in(value, tb[NFTA_SET_ELEM_KEY]) {
+	netlink_each_in(value, tb[NFTA_SET_ELEM_KEY])
+	{
 		b.key = netlink_payload(value);
 		b.length = netlink_length(value);
 	}
@@ -113,15 +114,15 @@ static void silence(const struct table *t, const struct nft_index *x, struct ite
 	}
 }
 
-int nft_take_apart(struct ruleset *rs, const struct table *t, struct items *out, struct nft_index *x)
+int nft_take_apart(struct ruleset *rs, const struct table *t, struct items *out,
+		   struct nft_index *x)
 {
 	struct table counted = {.engine = t->engine, .family = t->family, .records = t->records};
 	struct nft_digest d = {.rs = rs, .t = &counted, .index = *x, .items = out};
 
 	if (!nft_table_ok(t))
 		return -EBADMSG;
-	nft_each(nlh, &t->records)
-		nft_digest_feed(&d, nlh);
+	nft_each(nlh, &t->records) nft_digest_feed(&d, nlh);
 	nft_digest_end(&d);
 	join_ends(t, &d.index, out);
 	silence(t, &d.index, out);

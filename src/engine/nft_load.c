@@ -73,7 +73,8 @@ static int put_all_chains(struct nft_batch *b, const struct nft_side *const *s, 
 
 static int put_others(struct nft_batch *b, const struct nft_side *s, bool tables)
 {
-	nft_each(nlh, &s->table->records) {
+	nft_each(nlh, &s->table->records)
+	{
 		int r = 0;
 
 		if (tables ? nft_type(nlh) == NFT_MSG_NEWTABLE
@@ -90,8 +91,11 @@ static void put_stoppers(struct nft_batch *b, const struct nft_side *s)
 {
 	for (size_t i = 0; i < s->index.nchains; i++) {
 		const struct nft_chain *c = s->index.chains[i];
-		const struct nft_verdict stopper = {.family = s->table->family, .table = s->table->name,
-						    .chain = c->name, .code = NF_DROP, .noted = true};
+		const struct nft_verdict stopper = {.family = s->table->family,
+						    .table = s->table->name,
+						    .chain = c->name,
+						    .code = NF_DROP,
+						    .noted = true};
 
 		if (c->base && c->policy == NF_DROP)
 			nft_put_verdict(b, &stopper);

@@ -14,8 +14,11 @@
 
 static struct nft_copy loader(struct nft_batch *b, const struct nft_side *s)
 {
-	return (struct nft_copy){.rs = s->names, .index = &s->index, .purpose = NFT_LOAD,
-				 .living = s->living, .out = &b->out};
+	return (struct nft_copy){.rs = s->names,
+				 .index = &s->index,
+				 .purpose = NFT_LOAD,
+				 .living = s->living,
+				 .out = &b->out};
 }
 
 static void put_u32(struct nft_batch *b, uint16_t type, uint32_t value)
@@ -32,7 +35,8 @@ static void put_u64(struct nft_batch *b, uint16_t type, uint64_t value)
 	nft_put(b, type, &v, sizeof(v));
 }
 
-static const struct nft_set *set_of(const struct nft_side *s, const struct nlmsghdr *nlh, unsigned name)
+static const struct nft_set *set_of(const struct nft_side *s, const struct nlmsghdr *nlh,
+				    unsigned name)
 {
 	const struct nlattr *tb[4];
 	size_t len;
@@ -82,10 +86,8 @@ static bool any_has_state(const struct nlattr *list)
 	const struct nlattr *e, *a;
 
 	netlink_each_in(e, list)
-		netlink_each_in(a, e)
-			if (netlink_type(a) == NFTA_SET_ELEM_EXPR ||
-			    netlink_type(a) == NFTA_SET_ELEM_EXPRESSIONS)
-				return true;
+		netlink_each_in(a, e) if (netlink_type(a) == NFTA_SET_ELEM_EXPR ||
+					  netlink_type(a) == NFTA_SET_ELEM_EXPRESSIONS) return true;
 	return false;
 }
 
@@ -156,15 +158,15 @@ static int put_elements(struct nft_batch *b, const struct nft_side *s, const str
 	all.set = nft_find_set(&s->index, netlink_str(tb[NFTA_SET_ELEM_LIST_SET]));
 	if (!list || !all.set)
 		return 0;
-	if (!all.set->link_fields && !all.set->data_is_link && !(all.set->flags & NFT_SET_TIMEOUT) &&
-	    !any_has_state(list) && !(s->living && all.set->flags & NFT_SET_ANONYMOUS)) {
+	if (!all.set->link_fields && !all.set->data_is_link &&
+	    !(all.set->flags & NFT_SET_TIMEOUT) && !any_has_state(list) &&
+	    !(s->living && all.set->flags & NFT_SET_ANONYMOUS)) {
 		at = nft_message_begin(b, NFT_MSG_NEWSETELEM, s->table->family, NLM_F_CREATE);
 		buf_add(&b->out, first, len);
 		nft_message_end(b, at);
 		return 0;
 	}
-	netlink_each_in(e, list)
-		nft_put_element(&all, e);
+	netlink_each_in(e, list) nft_put_element(&all, e);
 	return nft_elements_end(&all);
 }
 
@@ -206,7 +208,8 @@ struct bringing {
 	int error;
 };
 
-static void put_with_parts(struct bringing *p, const struct nlmsghdr *nlh, const struct nft_manner *manner);
+static void put_with_parts(struct bringing *p, const struct nlmsghdr *nlh,
+			   const struct nft_manner *manner);
 
 static void bring_chain(const char *name, void *arg)
 {
@@ -233,7 +236,8 @@ static void bring_set(const char *name, void *arg)
 		p->error = nft_put_set(p->b, p->side, set);
 }
 
-static void put_with_parts(struct bringing *p, const struct nlmsghdr *nlh, const struct nft_manner *manner)
+static void put_with_parts(struct bringing *p, const struct nlmsghdr *nlh,
+			   const struct nft_manner *manner)
 {
 	nft_rule_jumps(nlh, bring_chain, p);
 	nft_rule_sets(nlh, bring_set, p);

@@ -14,7 +14,8 @@ struct nft_side {
 	struct ruleset *names; /* behind the numbers in its records */
 	const struct table *table;
 	struct nft_index index;
-	/* into a table that is there: anonymous sets get names of the kernel's; nft_take_apart has filled the index */
+	/* into a table that is there: anonymous sets get names of the kernel's; nft_take_apart has
+	 * filled the index */
 	bool living;
 };
 
@@ -22,18 +23,19 @@ struct nft_side {
 struct nft_manner {
 	const char *chain;   /* a rule: into this chain */
 	uint64_t before;     /* a rule: before the one of this handle, not at the end */
-	unsigned place;      /* a rule: its number, for error messages */
+	unsigned place;	     /* a rule: its number, for error messages */
 	bool without_policy; /* a chain: the policy comes later */
 };
 
 /* manner may be NULL. A set that needs it is made in two steps. */
-must_check int nft_put_message(struct nft_batch *b, const struct nft_side *s, const struct nlmsghdr *nlh,
-			       const struct nft_manner *manner);
+must_check int nft_put_message(struct nft_batch *b, const struct nft_side *s,
+			       const struct nlmsghdr *nlh, const struct nft_manner *manner);
 /* A set with its elements. */
-must_check int nft_put_set(struct nft_batch *b, const struct nft_side *s, const struct nft_set *set);
+must_check int nft_put_set(struct nft_batch *b, const struct nft_side *s,
+			   const struct nft_set *set);
 /* A rule with the anonymous sets and bound chains that it brings along. */
-must_check int nft_put_rule(struct nft_batch *b, const struct nft_side *s, const struct nlmsghdr *nlh,
-			    const struct nft_manner *manner);
+must_check int nft_put_rule(struct nft_batch *b, const struct nft_side *s,
+			    const struct nlmsghdr *nlh, const struct nft_manner *manner);
 /* Whether it brings sets that match only after the commit that makes the rule match. */
 bool nft_rule_is_late(const struct nft_side *s, const struct nlmsghdr *nlh);
 
@@ -44,7 +46,7 @@ struct nft_verdict {
 	int32_t code;
 	const char *target;
 	uint64_t before; /* as above */
-	bool noted; /* its handle is echoed into the batch's stoppers */
+	bool noted;	 /* its handle is echoed into the batch's stoppers */
 };
 /* It has a mark: a change that was cut off leaves it. */
 void nft_put_verdict(struct nft_batch *b, const struct nft_verdict *v);
@@ -52,7 +54,8 @@ bool nft_rule_is_passing(const struct nlmsghdr *rule);
 /* Temporary chains are named so. */
 #define NFT_PASSING_CHAIN "fwsnap_"
 
-/* NFT_MSG_DEL* of what has a name: chain, set, object (type: NFT_OBJECT_*), flowtable; NULL: the table. */
+/* NFT_MSG_DEL* of what has a name: chain, set, object (type: NFT_OBJECT_*), flowtable; NULL: the
+ * table. */
 void nft_put_delete(struct nft_batch *b, uint8_t message, const struct table *t, const char *name,
 		    uint32_t type);
 /* A rule by its handle; 0: all rules of the chain. */
@@ -81,8 +84,8 @@ struct nft_making {
 	size_t rank; /* place in the order of making, from 1; 0: does not matter */
 };
 /* order: in which base chains of equal priority are made (order_making). */
-must_check int nft_put_chains(struct nft_batch *b, struct nft_making *m, size_t n, const struct strlist *order,
-			      const struct nft_manner *manner);
+must_check int nft_put_chains(struct nft_batch *b, struct nft_making *m, size_t n,
+			      const struct strlist *order, const struct nft_manner *manner);
 
 /*
  * Whole tables, made anew. stop: a rule at the end keeps each chain of policy drop shut until

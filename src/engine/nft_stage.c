@@ -12,7 +12,8 @@ static bool chain_remade(const struct nft_turn *t, const char *name)
 		const struct nft_side *s = i ? &t->new : &t->old;
 		const struct nft_chain *chain = nft_find_chain(&s->index, name);
 		cleanup_buf struct buf canon = BUF_INIT;
-		struct nft_copy c = {.rs = s->names, .index = &s->index, .out = &canon, .without_policy = true};
+		struct nft_copy c = {
+			.rs = s->names, .index = &s->index, .out = &canon, .without_policy = true};
 
 		nft_copy_message(&c, chain->record);
 		for (size_t j = 0; j < chain->devices.n; j++)
@@ -26,7 +27,8 @@ static bool chain_remade(const struct nft_turn *t, const char *name)
 /* Notes what of a table cannot be staged: things that the kernel only makes anew. */
 bool nft_stage_refuses(struct plan *plan, const struct nft_turn *t)
 {
-	static const char *const kinds[] = {[ITEM_CHAIN] = "chain", [ITEM_OBJECT] = "object", [ITEM_SET] = "set"};
+	static const char *const kinds[] = {
+		[ITEM_CHAIN] = "chain", [ITEM_OBJECT] = "object", [ITEM_SET] = "set"};
 	bool found = false;
 
 	for (size_t i = 0; i < t->changes.n; i++) {
@@ -85,9 +87,8 @@ static int prepare_table(struct nft_stage *s, struct nft_turn *t)
 
 	if (t->old.table)
 		return 0;
-	nft_each(nlh, &t->new.table->records)
-		if (nft_type(nlh) == NFT_MSG_NEWTABLE && !r)
-			r = nft_put_message(&s->batch[NFT_PREPARE], &t->new, nlh, NULL);
+	nft_each(nlh, &t->new.table->records) if (nft_type(nlh) == NFT_MSG_NEWTABLE && !r) r =
+		nft_put_message(&s->batch[NFT_PREPARE], &t->new, nlh, NULL);
 	return r;
 }
 
@@ -103,7 +104,8 @@ static int prepare_parts(struct nft_stage *s, struct nft_turn *t)
 		if (!new || t->changes.change[i].old)
 			continue;
 		if (new->kind == ITEM_OBJECT)
-			r = nft_put_message(b, &t->new, (const void *)(t->new.table->records.data + new->at),
+			r = nft_put_message(b, &t->new,
+					    (const void *)(t->new.table->records.data + new->at),
 					    NULL);
 		else if (new->kind == ITEM_SET && is_new_set(t, new->name))
 			r = nft_put_set(b, &t->new, nft_find_set(&t->new.index, new->name));
@@ -124,7 +126,8 @@ static int prepare_rules(struct nft_stage *s, struct nft_turn *t)
 			continue;
 		for (size_t j = 0; j < c->messages.n && !r; j++) {
 			manner.place = (unsigned)j + 1;
-			r = nft_put_rule(&s->batch[NFT_PREPARE], &t->new, c->messages.m[j], &manner);
+			r = nft_put_rule(&s->batch[NFT_PREPARE], &t->new, c->messages.m[j],
+					 &manner);
 		}
 	}
 	return r;
@@ -163,8 +166,8 @@ static void remove_objects(struct nft_stage *s, const struct nft_turn *t)
 		if (c->new || c->old->kind != ITEM_OBJECT)
 			continue;
 		type = object_type(t, c->old, &flowtable);
-		nft_put_delete(&s->late, flowtable ? NFT_MSG_DELFLOWTABLE : NFT_MSG_DELOBJ, t->old.table,
-			       c->old->name, type);
+		nft_put_delete(&s->late, flowtable ? NFT_MSG_DELFLOWTABLE : NFT_MSG_DELOBJ,
+			       t->old.table, c->old->name, type);
 	}
 }
 

@@ -2,20 +2,21 @@
 /*
  * nft_stage - from the live tables to others: stage, then switch
  *
- * A commit of the kernel puts the rules of all chains into force at one moment. Not so the content of new
- * interval sets and policies: they follow while packets pass. So what is new is committed
+ * A commit of the kernel puts the rules of all chains into force at one moment. Not so the content
+ * of new interval sets and policies: they follow while packets pass. So what is new is committed
  * where no packet comes by, and the commit that switches puts nothing into force but rules:
  *
  *   prepare  new objects, sets with elements, chains; nothing refers to them
  *   stage    added elements; in chains that change, where none of it is reached, rules with sets
- *   switch   rules are added and deleted, elements deleted, policies set behind a verdict to the same effect
- *   clean    those verdicts go
+ *   switch   rules are added and deleted, elements deleted, policies set behind a verdict to the
+ * same effect clean    those verdicts go
  *
- * Each is one batch; those that would be empty are not sent, and the first two are one where they can.
- * New rules are out of reach in the stage
+ * Each is one batch; those that would be empty are not sent, and the first two are one where they
+ * can. New rules are out of reach in the stage
  * - at the end of a chain behind a verdict equal to its end (base chain: its policy; else return);
- * - before rules that stay: behind a goto to a temporary chain, which has copies of all rules from there on.
- * A rule without new interval sets needs neither: the switch adds it. What stays is not touched at all.
+ * - before rules that stay: behind a goto to a temporary chain, which has copies of all rules from
+ * there on. A rule without new interval sets needs neither: the switch adds it. What stays is not
+ * touched at all.
  */
 #ifndef FWSNAP_NFT_STAGE_H
 #define FWSNAP_NFT_STAGE_H
@@ -41,19 +42,20 @@ struct nft_chain_turn {
 	bool *removed; /* by place in the old chain */
 	struct nft_added {
 		const struct nlmsghdr *rule;
-		size_t place;   /* of the old rule that it comes before; the first one that stays */
+		size_t place; /* of the old rule that it comes before; the first one that stays */
 		unsigned number; /* in the new chain */
-	} *added;
+	} * added;
 	size_t nadded;
-	size_t staged; /* rules that come from this place on are staged; SIZE_MAX: none */
+	size_t staged;	   /* rules that come from this place on are staged; SIZE_MAX: none */
 	uint64_t *handles; /* by place in the old chain */
-	char *copy; /* name of the temporary chain; NULL: none is needed */
+	char *copy;	   /* name of the temporary chain; NULL: none is needed */
 };
 
 struct nft_stage {
 	struct plan *plan;
 	struct netlink netlink;
-	/* messages without begin and end; late: of the switch, after the verdicts of the stage are deleted */
+	/* messages without begin and end; late: of the switch, after the verdicts of the stage are
+	 * deleted */
 	struct nft_batch batch[NFT_STEPS], late;
 	bool apart; /* what is prepared must be in force before what is staged */
 	struct nft_turn *turns;

@@ -133,7 +133,8 @@ static int side_open(struct side *s, struct ruleset *rs, const struct table *t)
 
 	if (r < 0)
 		return r;
-	qsort(s->places.place, s->places.n, sizeof(*s->places.place), compare_place);
+	if (s->places.n)
+		qsort(s->places.place, s->places.n, sizeof(*s->places.place), compare_place);
 	while (s->first < s->items.n && s->items.item[s->first].kind != ITEM_RULE)
 		s->first++;
 	s->rules = mem_alloc((s->items.n + 1) * sizeof(*s->rules));
