@@ -288,6 +288,18 @@ static int undo(struct trial *t)
 	return state == GUARD_CONFIRMED ? settled(t, state) : undone(t, state);
 }
 
+/* Nobody is asked: whoever started it is to confirm. */
+static int tell_pending(const struct trial *t)
+{
+	const char *until = time_text(time(NULL) + pending_left(&t->pending));
+
+	if (t->c->opt.json)
+		log_note("pending %s until %s", t->pending.id, until);
+	else
+		printf("pending %s until %s\n", t->pending.id, until);
+	return EXIT_DONE;
+}
+
 static int decide(struct trial *t)
 {
 	enum guard_state state;
@@ -295,11 +307,8 @@ static int decide(struct trial *t)
 
 	if (t->no_confirm)
 		return keep(t);
-	if (!t->asks) {
-		printf("pending %s until %s\n", t->pending.id,
-		       time_text(time(NULL) + pending_left(&t->pending)));
-		return EXIT_DONE;
-	}
+	if (!t->asks)
+		return tell_pending(t);
 	name_touched(t->touched);
 	answer = ask_unlocked(t, &state);
 	if (answer == ANSWER_SETTLED)

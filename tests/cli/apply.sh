@@ -255,6 +255,22 @@ test_a_dry_run_changes_nothing() {
 	no_drift
 }
 
+test_json_is_all_that_it_prints() {
+	load_host
+	fwsnap 0 save
+	mail_rules >"$TMP/mail.rules"
+	fwsnap 3 --json apply --dry-run "$TMP/mail.rules"
+	json '.equal == false and .rules == {"added": 1, "removed": 0} and .tables[0].table == "ip filter"'
+	fwsnap 0 --json apply --within 60 "$TMP/mail.rules"
+	json '.new == "the new rules" and .rules.added == 1'
+	says "pending" "until"
+	fwsnap 0 confirm
+	fwsnap 0 --json apply --dry-run "$TMP/mail.rules"
+	json '.equal'
+	fwsnap 3 --json rollback --dry-run
+	json '.rules.removed == 1'
+}
+
 test_nothing_to_do_is_done() {
 	load_host
 	fwsnap 0 save
