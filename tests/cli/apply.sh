@@ -217,7 +217,7 @@ test_confirmed_in_time_is_saved() {
 	prints "pending" "until"
 	remember new
 	fwsnap 0 confirm "$(pending_id)"
-	says "kept" "apply $TMP/mail.rules"
+	says "kept as snapshot" "'apply $TMP/mail.rules' by root"
 	are_live new
 	no_drift
 	fwsnap 0 list
