@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "change.h"
 
+#include "change_aside.h"
 #include "change_plan.h"
 #include "engine/ipset.h"
 #include "engine/nft_hold.h"
@@ -168,16 +169,22 @@ static void way_count(struct way *w)
 /* Sends the difference. 1: there is more for a second round, while packets are still held back. */
 static int way_go(struct way *w)
 {
+	struct ruleset *target = w->change->target;
+	struct aside aside;
 	int r = way_watch(w);
 
 	if (!r)
-		r = way_plan(w);
+		r = aside_begin(&aside, w->change->live, target);
+	if (r)
+		return r;
+	r = way_plan(w);
 	way_begin_time(w);
 	if (!r)
 		r = way_hold(w);
 	if (!r)
 		r = way_change(w);
 	way_count(w);
+	aside_end(&aside, target);
 	return r;
 }
 

@@ -4,6 +4,7 @@
 #include "rehearse.h"
 
 #include <getopt.h>
+#include <stdio.h>
 #include <string.h>
 
 struct checking {
@@ -62,6 +63,15 @@ static int read_files(struct checking *s, int argc, char **argv)
 	return r;
 }
 
+/* What is printed in a child is lost unless it is printed to the end. */
+static void show(struct ruleset *base, struct ruleset *candidate, void *arg)
+{
+	const struct checking *s = arg;
+
+	print_difference(s->c, base, s->live ? "live" : "nothing", candidate, "the files", false);
+	fflush(stdout);
+}
+
 static int check_files(struct checking *s)
 {
 	const struct capture capture = {.lock_wait = s->c->config.lock_wait};
@@ -69,7 +79,7 @@ static int check_files(struct checking *s)
 	int r = s->live ? engines_capture(&live, &capture) : 0;
 
 	if (!r)
-		r = rehearse_check(s->live ? &live : NULL, s->files, s->n);
+		r = rehearse_check(s->live ? &live : NULL, s->files, s->n, show, s);
 	ruleset_release(&live);
 	return r;
 }

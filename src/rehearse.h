@@ -53,8 +53,11 @@ must_check int rehearse_live(struct rehearsal *r);
 
 /*
  * Only whether it loads (check): base is live, or NULL for the empty ruleset. Works without privilege in a user namespace if base is
- * NULL. 0; -EINVAL refused (logged); -EPERM: what this caller's privilege cannot judge (logged what).
+ * NULL. What loads is shown, with the base, before it goes: perhaps in a child, which may make a scratch. 0; -EINVAL refused
+ * (logged); -EPERM: what this caller's privilege cannot judge (logged what).
  */
-must_check int rehearse_check(struct ruleset *base, const struct rehearse_file *files, size_t n);
+typedef void rehearse_show(struct ruleset *base, struct ruleset *candidate, void *arg);
+must_check int rehearse_check(struct ruleset *base, const struct rehearse_file *files, size_t n,
+			      rehearse_show *show, void *arg);
 
 #endif

@@ -15,6 +15,8 @@ struct checking {
 	struct ruleset *base;
 	const struct rehearse_file *files;
 	size_t n;
+	rehearse_show *show;
+	void *arg;
 };
 
 /* Exit statuses of the child. */
@@ -53,8 +55,10 @@ static int check(const struct checking *c)
 
 	if (!result)
 		result = rehearse(&r);
-	if (!result)
+	if (!result) {
 		warn(&r, c->base);
+		c->show(r.live, &r.candidate, c->arg);
+	}
 	rehearsal_release(&r);
 	ruleset_release(&nothing);
 	return result;
@@ -134,9 +138,10 @@ static int check_unprivileged(struct checking *c)
 	return status == LOADS ? 0 : -EPERM;
 }
 
-int rehearse_check(struct ruleset *base, const struct rehearse_file *files, size_t n)
+int rehearse_check(struct ruleset *base, const struct rehearse_file *files, size_t n,
+		   rehearse_show *show, void *arg)
 {
-	struct checking c = {base, files, n};
+	struct checking c = {base, files, n, show, arg};
 
 	return may_make_namespaces() ? check(&c) : check_unprivileged(&c);
 }

@@ -139,7 +139,7 @@ enum deed {
 	DEED_NONE,
 	DEED_MADE,   /* the set was made */
 	DEED_STAGED, /* the new set is there under the temporary name */
-	DEED_MEMBER, /* one member changed, in place */
+	DEED_JOINED, /* it changes in place: the new members are there, the old ones may be gone */
 	DEED_SWAPPED,/* the new set is there, the old one has the temporary name */
 	DEED_REMADE, /* of another type: the old set is gone */
 	DEED_WAITS,  /* of another type, and rules refer to the old one: they are to use the temporary */
@@ -149,10 +149,12 @@ struct work {
 	const struct step *step;
 	enum deed deed;
 	char temporary[IPSET_MAXNAMELEN];
+	bool aside; /* rules will be on the temporary one: it is not to be swapped */
 	bool written;
 	bool moves;         /* members that stay are carried over as they are */
 	struct ruleset now; /* the set as it was when the new one was filled */
-	struct ipset_update update; /* where one member is all that changes */
+	bool in_place;      /* members come and go one by one */
+	struct ipset_update update;
 };
 
 static const char *step_name(const struct step *s)
@@ -176,10 +178,38 @@ bool ipset_stands_for(const char *temporary, const char *set)
 	return !strncmp(temporary, name, strlen(name) - 1);
 }
 
+/* What its members are, however they are kept: ":ip,port"; of all lists the same. */
+static const char *members_of_type(const struct table *t)
+{
+	const char *colon = t->type ? strchr(t->type, ':') : NULL;
+
+	return colon && strncmp(t->type, "list", 4) != 0 ? colon : "";
+}
+
+bool ipset_can_swap(const struct table *a, const struct table *b)
+{
+	return a->family == b->family && !strcmp(members_of_type(a), members_of_type(b));
+}
+
+/* The temporary name that rules of the target have for the set, or NULL: they have its own. */
+static struct set_ref *find_aside(const struct ruleset *target, const char *name)
+{
+	for (size_t i = 0; i < target->nsets; i++)
+		if (ipset_stands_for(target->sets[i].name, name))
+			return &target->sets[i];
+	return NULL;
+}
+
 static void name_temporary(struct ipset_kernel *k, struct work *w)
 {
+	const struct set_ref *aside = find_aside(w->step->names, step_name(w->step));
 	unsigned n = 0;
 
+	w->aside = aside != NULL;
+	if (aside) {
+		memcpy(w->temporary, aside->name, sizeof(w->temporary));
+		return;
+	}
 	do
 		ipset_temporary_name(step_name(w->step), n++, w->temporary);
 	while (ipset_index(k, w->temporary) != SET_REF_NONE);
@@ -202,9 +232,12 @@ static int stage_members(struct ipset_kernel *k, struct work *w, bool check)
 		return r == -EINTR ? -ERESTART : log_errno(r, "cannot read ipset '%s'", s->new->name);
 	if (check && !table_equal(s->old, w->now.tables))
 		return -ERESTART;
-	r = ipset_mix(&w->now, s->names, s->new, &mixed, &w->update);
+	w->in_place = ipset_update(&w->now, w->now.tables, s->names, s->new, &w->update);
+	if (w->in_place)
+		return 0;
+	r = ipset_mix(&w->now, s->names, s->new, &mixed);
 	w->moves = r > 0;
-	if (r >= 0 && !w->update.forward.len)
+	if (r >= 0)
 		r = ipset_make(k, r ? mixed.tables : s->new, w->temporary);
 	ruleset_release(&mixed);
 	return r < 0 ? r : 0;
@@ -221,7 +254,7 @@ static int stage(struct ipset_kernel *k, struct work *w, bool check)
 	} else if (s->action == ACTION_REPLACE) {
 		name_temporary(k, w);
 		r = stage_members(k, w, check);
-		w->deed = r || w->update.forward.len ? DEED_NONE : DEED_STAGED;
+		w->deed = r || w->in_place ? DEED_NONE : DEED_STAGED;
 	}
 	return r;
 }
@@ -245,13 +278,12 @@ static int put_in_place(struct ipset_kernel *k, struct work *w)
 	const char *name = step_name(w->step);
 	int r;
 
-	if (w->update.forward.len) {
-		r = ipset_send(k, &w->update.forward, name);
-		w->deed = r ? DEED_NONE : DEED_MEMBER;
-		return r;
-	}
 	if (w->deed != DEED_STAGED)
 		return 0;
+	if (w->aside) {
+		w->deed = DEED_WAITS;
+		return 0;
+	}
 	r = ipset_swap(k, w->temporary, name, true);
 	if (!r) {
 		w->deed = DEED_SWAPPED;
@@ -281,8 +313,10 @@ static int take_back(struct ipset_kernel *k, const struct work *w)
 	case DEED_MADE:
 		r = ipset_destroy(k, name, false);
 		break;
-	case DEED_MEMBER:
-		r = ipset_send(k, &w->update.backward, name);
+	case DEED_JOINED:
+		r = ipset_send(k, w->step->new->type, &w->update.rejoin, name);
+		if (!r)
+			r = ipset_send(k, w->step->new->type, &w->update.unjoin, name);
 		break;
 	case DEED_SWAPPED:
 		r = ipset_swap(k, w->temporary, name, false);
@@ -355,6 +389,29 @@ static bool is_list(const struct step *s)
 	return s->new && s->new->type && !strcmp(s->new->type, "list:set");
 }
 
+/* The new members of all sets come before any old one goes: what some set has before and after always has one. */
+static int join_members(struct ipset_kernel *k, struct work *w)
+{
+	if (!w->in_place)
+		return 0;
+	w->deed = DEED_JOINED;
+	return ipset_send(k, w->step->new->type, &w->update.join, step_name(w->step));
+}
+
+static int part_members(struct ipset_kernel *k, struct work *works, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < n; i++)
+		if (works[i].in_place) {
+			const struct table *t = works[i].step->new;
+
+			r = ipset_send(k, t->type, &works[i].update.part, t->name);
+			fault_point("change-ipset-part");
+		}
+	return r;
+}
+
 /* Lists, or all others: a set that a new list already holds could not go. */
 static int do_some(struct ipset_kernel *k, struct work *works, size_t n, bool lists, bool check)
 {
@@ -363,6 +420,11 @@ static int do_some(struct ipset_kernel *k, struct work *works, size_t n, bool li
 	for (size_t i = 0; !r && i < n; i++)
 		if (is_list(works[i].step) == lists)
 			r = stage(k, &works[i], check);
+	for (size_t i = 0; !r && i < n; i++)
+		if (is_list(works[i].step) == lists) {
+			r = join_members(k, &works[i]);
+			fault_point("change-ipset-join");
+		}
 	for (size_t i = 0; !r && i < n; i++)
 		if (is_list(works[i].step) == lists) {
 			r = put_in_place(k, &works[i]);
@@ -379,6 +441,8 @@ static int do_steps(struct ipset_kernel *k, struct work *works, size_t n, bool c
 		r = do_some(k, works, n, false, check);
 	if (!r)
 		r = do_some(k, works, n, true, check);
+	if (!r)
+		r = part_members(k, works, n);
 	if (!r)
 		return 0;
 	for (size_t i = n; i-- > 0;)
@@ -402,6 +466,17 @@ static void lead_to_temporaries(struct ipset_kernel *k, struct ruleset *target,
 	}
 }
 
+static unsigned count_commits(const struct work *works, size_t n)
+{
+	unsigned swapped = 0, joined = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		joined += works[i].deed == DEED_JOINED;
+		swapped += works[i].deed != DEED_JOINED && works[i].step->action == ACTION_REPLACE;
+	}
+	return swapped ? swapped : joined > 0;
+}
+
 static int ipset_change(struct plan *plan)
 {
 	cleanup_ipset struct ipset_kernel k = IPSET_KERNEL_INIT;
@@ -418,22 +493,40 @@ static int ipset_change(struct plan *plan)
 	resolve(&k, plan->target);
 	if (!r)
 		lead_to_temporaries(&k, plan->target, works, plan->nsteps);
+	if (!r)
+		plan->commits = count_commits(works, plan->nsteps);
 	for (size_t i = 0; i < plan->nsteps; i++) {
-		plan->commits += !r && works[i].step->action == ACTION_REPLACE;
 		ruleset_release(&works[i].now);
 		ipset_update_release(&works[i].update);
 	}
 	return r;
 }
 
-/* A set that is new, or that nothing refers to any more, changes nothing for packets. */
+static bool changes_in_place(const struct plan *plan, const struct step *s)
+{
+	struct ipset_update update = {0};
+	bool in_place = ipset_update(plan->live, s->old, s->names, s->new, &update);
+
+	ipset_update_release(&update);
+	return in_place;
+}
+
+/*
+ * A set that is new, or that nothing refers to any more, changes nothing for packets. Sets that change in place are
+ * one commit, however many.
+ */
 static unsigned ipset_count(const struct plan *plan)
 {
-	unsigned n = 0;
+	unsigned replaced = 0, swapped = 0;
 
 	for (size_t i = 0; i < plan->nsteps; i++)
-		n += plan->steps[i].action == ACTION_REPLACE;
-	return n;
+		replaced += plan->steps[i].action == ACTION_REPLACE;
+	if (replaced < 2)
+		return replaced;
+	for (size_t i = 0; i < plan->nsteps; i++)
+		swapped += plan->steps[i].action == ACTION_REPLACE &&
+			   !changes_in_place(plan, &plan->steps[i]);
+	return swapped ? swapped : 1;
 }
 
 /* 1 if the set of this step was made now, for rules that are on the temporary one until then. */
@@ -444,7 +537,9 @@ static int finish_waiting(struct ipset_kernel *k, struct plan *plan, const struc
 
 	if (s->action != ACTION_REPLACE)
 		return 0;
-	ref = ruleset_set_named(plan->target, s->new->name);
+	ref = find_aside(plan->target, s->new->name);
+	if (!ref)
+		ref = ruleset_set_named(plan->target, s->new->name);
 	if (!ref || ref->now == ipset_index(k, s->new->name))
 		return 0;
 	r = destroy_released(k, s->new->name, false);

@@ -35,6 +35,9 @@
 void ipset_temporary_name(const char *set, unsigned n, char name[static IPSET_MAXNAMELEN]);
 bool ipset_stands_for(const char *temporary, const char *set);
 
+/* Whether the kernel can swap sets like these two: it wants members of the same kind, however they are kept. */
+bool ipset_can_swap(const struct table *a, const struct table *b);
+
 /* No record is longer: where a member is refused the kernel sends it all back, in one piece. */
 #define IPSET_RECORD_LIMIT 65400U
 
@@ -92,6 +95,9 @@ void ipset_digest_release(struct ipset_digest *d);
 must_check int ipset_digest(struct ruleset *rs, struct table *t);
 int ipset_items(struct ruleset *rs, const struct table *t, struct items *out);
 int ipset_compose(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
+/* The items of two sets with records, the header first, less the members that both have. */
+void ipset_items_apart(struct ruleset *was, const struct table *old, struct items *olds,
+		       struct ruleset *is, const struct table *new, struct items *news);
 
 /* The kernel (ipset_kernel.c). */
 struct ipset_kernel {
@@ -122,8 +128,12 @@ must_check int ipset_swap(struct ipset_kernel *k, const char *a, const char *b, 
 must_check int ipset_rename(struct ipset_kernel *k, const char *from, const char *to);
 /* Makes a set of t's records under a name of its own and fills it; on error it is not there. */
 must_check int ipset_make(struct ipset_kernel *k, const struct table *t, const char *name);
-/* Sends records of members (IPSET_CMD_ADD, IPSET_CMD_DEL), to a set of this name. What is there, or gone, already is fine. */
-must_check int ipset_send(struct ipset_kernel *k, const struct buf *records, const char *name);
+/*
+ * Sends records of members (IPSET_CMD_ADD, IPSET_CMD_DEL) to a set of this type and name. What is there, or
+ * gone, already is fine.
+ */
+must_check int ipset_send(struct ipset_kernel *k, const char *type, const struct buf *records,
+			  const char *name);
 /*
  * The dump of a set (NULL: of all, IPSET_ALL_NAMES: of their names) as messages of IPSET_CMD_LIST. Logs
  * nothing.
@@ -131,19 +141,30 @@ must_check int ipset_send(struct ipset_kernel *k, const struct buf *records, con
 must_check int ipset_dump(struct ipset_kernel *k, const char *name, netlink_callback *fn, void *arg);
 #define IPSET_ALL_NAMES ""
 
-/* Records that change one member, and those that change it back. */
+/*
+ * Records that change a set member by member, in place: with `join` sent it has the old and the new ones, with
+ * `part` too the new ones alone. The way back from anywhere: `rejoin`, then `unjoin`.
+ */
 struct ipset_update {
-	struct buf forward, backward;
+	struct buf join, part, rejoin, unjoin;
 };
 void ipset_update_release(struct ipset_update *u);
 
 /*
+ * What makes `new` of `names` of `old` of `now`; both have records. Equal members are not in it, nor dynamic ones
+ * that only the old set has: those stay. False: it cannot change in place, since it is made differently, has an order, has
+ * no room for old and new members together, or members of it take out of larger ones.
+ */
+bool ipset_update(struct ruleset *now, const struct table *old, struct ruleset *names,
+		  const struct table *new, struct ipset_update *update);
+
+/*
  * The set `new` of `names` with what stays of the one that `now` consists of as it is there, and with its dynamic
- * members besides: a table of `mixed`, which is zeroed. If but one member differs it is put into update. 1; 0: the
- * sets are made differently, nothing stays; -errno (not logged).
+ * members besides: a table of `mixed`, which is zeroed. 1; 0: the sets are made differently, nothing
+ * stays; -errno (not logged).
  */
 must_check int ipset_mix(struct ruleset *now, struct ruleset *names, const struct table *new,
-			 struct ruleset *mixed, struct ipset_update *update);
+			 struct ruleset *mixed);
 /* Does to the set of this name what makes `late` of `early`, which consist of one set each. -errno, logged or not. */
 must_check int ipset_follow(struct ipset_kernel *k, struct ruleset *early, struct ruleset *late,
 			    const char *name);

@@ -23,6 +23,16 @@ static struct item *add_item(struct items *out, const struct table *t, enum item
 	return item;
 }
 
+/* Of all that counts of a member, and whether its time ends. */
+static struct digest member_digest(struct ipset_digest *d, const struct nlattr *member)
+{
+	struct digest digest = ipset_member_digest(d, member);
+
+	if (ipset_has_timeout(member))
+		digest_add(&digest, digest_of("timeout", 7));
+	return digest;
+}
+
 /*
  * A member whose remaining time ends is dynamic, and all members of a set that rules write to. The
  * members of a list stand in an order: `end` is the place, from 1, of one that stays.
@@ -35,9 +45,7 @@ static void add_member(struct items *out, struct ipset_digest *d, bool written, 
 
 	item->silent = timeout || written;
 	item->key = ipset_member_key(d, member);
-	item->digest = ipset_member_digest(d, member);
-	if (timeout)
-		digest_add(&item->digest, digest_of("timeout", 7));
+	item->digest = member_digest(d, member);
 	item->end = d->ordered && !timeout ? d->position : 0;
 }
 
@@ -62,6 +70,160 @@ int ipset_items(struct ruleset *rs, const struct table *t, struct items *out)
 	}
 	ipset_digest_release(&d);
 	return name ? 0 : -EBADMSG;
+}
+
+/* One of two sets that are told apart. */
+struct side {
+	struct ipset_digest d;
+	bool written;
+	const char *name; /* in the records */
+	const struct nlattr **member; /* that may not be in the other one */
+	size_t n;
+};
+
+static void list_members(struct side *s, const struct table *t)
+{
+	const struct nlattr *tb[IPSET_ATTR_CMD_MAX + 1], *member;
+
+	ipset_each(nlh, &t->records) {
+		record_attributes(nlh, tb);
+		if (ipset_command(nlh) == IPSET_CMD_ADD && tb[IPSET_ATTR_ADT])
+			netlink_each_in(member, tb[IPSET_ATTR_ADT])
+				*(const struct nlattr **)array_grow(&s->member, &s->n,
+								    sizeof(*s->member)) = member;
+	}
+}
+
+static void side_begin(struct side *s, struct ruleset *rs, const struct table *t, struct items *out)
+{
+	const struct set_ref *ref = ruleset_set_named(rs, t->name);
+	const struct nlmsghdr *create = (const void *)t->records.data;
+	const struct nlattr *tb[IPSET_ATTR_CMD_MAX + 1];
+
+	record_attributes(create, tb);
+	*s = (struct side){.d.table = (struct table *)t, .written = ref && ref->written,
+			   .name = netlink_str(tb[IPSET_ATTR_SETNAME])};
+	add_item(out, t, ITEM_TABLE, "", create)->digest = ipset_create_digest(&s->d, create);
+	list_members(s, t);
+}
+
+static void side_end(struct side *s, struct items *out)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->member[i])
+			add_member(out, &s->d, s->written, s->name, s->member[i]);
+	free(s->member);
+	ipset_digest_release(&s->d);
+}
+
+static bool is_same(const struct nlattr *a, const struct nlattr *b)
+{
+	return a->nla_len == b->nla_len && !memcmp(a, b, a->nla_len);
+}
+
+#define GLANCE 8
+
+/* How many members of a, from the i-th on, stand before one that is b's j-th; GLANCE: too many to tell. */
+static size_t glance(const struct side *a, size_t i, const struct side *b, size_t j)
+{
+	size_t ahead = 0;
+
+	while (ahead < GLANCE &&
+	       (i + ahead >= a->n || !is_same(a->member[i + ahead], b->member[j])))
+		ahead++;
+	return ahead;
+}
+
+/* Keeps the members that stand from i on, so many, behind those that were kept. */
+static void keep(struct side *s, size_t *kept, size_t *i, size_t count)
+{
+	for (; count; count--)
+		s->member[(*kept)++] = s->member[(*i)++];
+}
+
+/* Most sets that are alike are dumped in the same order: that is quicker than to look up each member. */
+static void skip_common(struct side *a, struct side *b)
+{
+	size_t i = 0, j = 0, kept_a = 0, kept_b = 0;
+
+	while (i < a->n && j < b->n) {
+		size_t before_a = glance(a, i, b, j), before_b = before_a ? glance(b, j, a, i) : 0;
+
+		if (before_a < GLANCE || before_b < GLANCE) {
+			keep(a, &kept_a, &i, before_a <= before_b ? before_a : 0);
+			keep(b, &kept_b, &j, before_a <= before_b ? 0 : before_b);
+			i++;
+			j++;
+		} else {
+			keep(a, &kept_a, &i, 1);
+			keep(b, &kept_b, &j, 1);
+		}
+	}
+	keep(a, &kept_a, &i, a->n - i);
+	keep(b, &kept_b, &j, b->n - j);
+	a->n = kept_a;
+	b->n = kept_b;
+}
+
+/* Members by their digests, in a table of which at least half is free. */
+struct known {
+	struct known_member {
+		struct digest digest;
+		const struct nlattr **member;
+	} *slot;
+	size_t mask;
+};
+
+static void known_alloc(struct known *k, size_t n)
+{
+	size_t size = 2;
+
+	while (size < 2 * n)
+		size *= 2;
+	*k = (struct known){mem_zalloc(size * sizeof(*k->slot)), size - 1};
+}
+
+/* Where it is, or would be. */
+static struct known_member *known_find(const struct known *k, struct digest digest)
+{
+	size_t i = digest.low & k->mask;
+
+	while (k->slot[i].member && !digest_equal(k->slot[i].digest, digest))
+		i = (i + 1) & k->mask;
+	return &k->slot[i];
+}
+
+/* Takes out of both what they have in common in any order. */
+static void drop_common(struct side *a, struct side *b)
+{
+	struct known k;
+
+	known_alloc(&k, a->n + 1);
+	for (size_t i = 0; i < a->n; i++) {
+		struct digest digest = member_digest(&a->d, a->member[i]);
+
+		*known_find(&k, digest) = (struct known_member){digest, &a->member[i]};
+	}
+	for (size_t i = 0; i < b->n; i++) {
+		struct known_member *m = known_find(&k, member_digest(&b->d, b->member[i]));
+
+		if (m->member)
+			*m->member = b->member[i] = NULL;
+	}
+	free(k.slot);
+}
+
+void ipset_items_apart(struct ruleset *was, const struct table *old, struct items *olds,
+		       struct ruleset *is, const struct table *new, struct items *news)
+{
+	struct side a, b;
+
+	side_begin(&a, was, old, olds);
+	side_begin(&b, is, new, news);
+	skip_common(&a, &b);
+	drop_common(&a, &b);
+	side_end(&a, olds);
+	side_end(&b, news);
 }
 
 /* Places are of one list of pieces or another: a tie is broken by where it stands here. */

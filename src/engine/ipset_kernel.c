@@ -228,14 +228,15 @@ int ipset_make(struct ipset_kernel *k, const struct table *t, const char *name)
 	return r;
 }
 
-int ipset_send(struct ipset_kernel *k, const struct buf *records, const char *name)
+int ipset_send(struct ipset_kernel *k, const char *type, const struct buf *records,
+	       const char *name)
 {
 	int r = 0;
 
 	ipset_each(record, records) {
 		r = r ? r : send_record(k, record, name);
 	}
-	return answered(r, "", "change", name, false);
+	return answered(r, type, "change", name, false);
 }
 
 int ipset_dump(struct ipset_kernel *k, const char *name, netlink_callback *fn, void *arg)

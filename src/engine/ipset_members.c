@@ -6,31 +6,45 @@
 
 void ipset_update_release(struct ipset_update *u)
 {
-	buf_release(&u->forward);
-	buf_release(&u->backward);
+	buf_release(&u->join);
+	buf_release(&u->part);
+	buf_release(&u->rejoin);
+	buf_release(&u->unjoin);
 }
 
-/* Appends a record that adds a member of t, or deletes it. */
-static void put_member(struct buf *records, const struct table *t, const struct item *item, bool add)
+static const struct nlattr *member_at(const struct table *t, const struct item *item)
 {
-	struct ipset_writer w = {.records = records};
-	size_t at = records->len;
-	struct nlmsghdr *nlh;
-
-	ipset_store_member(&w, IPSET_PROTOCOL, t->name, (const void *)(t->records.data + item->at));
-	nlh = (void *)(records->data + at);
-	if (!add)
-		nlh->nlmsg_type = (uint16_t)(NFNL_SUBSYS_IPSET << 8 | IPSET_CMD_DEL);
+	return (const void *)(t->records.data + item->at);
 }
 
-/* What makes `new` of `old` of one member; either may not be there. */
+static void put_member(struct ipset_writer *w, const struct table *t, const struct item *item)
+{
+	if (ipset_writer_full(w, member_at(t, item)))
+		ipset_writer_close(w);
+	ipset_store_member(w, IPSET_PROTOCOL, t->name, member_at(t, item));
+}
+
+/* Makes records that delete members of those that add them. */
+static void make_deletions(struct buf *records, size_t at)
+{
+	while (at < records->len) {
+		struct nlmsghdr *nlh = (void *)(records->data + at);
+
+		nlh->nlmsg_type = (uint16_t)(NFNL_SUBSYS_IPSET << 8 | IPSET_CMD_DEL);
+		at += nlh->nlmsg_len;
+	}
+}
+
+/* Appends what makes `new` of `old` of one member; either may not be there. */
 static void put_change(struct buf *records, const struct table *old_table, const struct item *old,
 		       const struct table *new_table, const struct item *new)
 {
-	if (new)
-		put_member(records, new_table, new, true);
-	else
-		put_member(records, old_table, old, false);
+	struct ipset_writer w = {.records = records};
+	size_t at = records->len;
+
+	put_member(&w, new ? new_table : old_table, new ? new : old);
+	if (!new)
+		make_deletions(records, at);
 }
 
 static int compare_key(const void *a, const void *b)
@@ -115,31 +129,8 @@ static void make_comparable(struct items *items)
 	}
 }
 
-/* One member is one step: packets meet the old set or the new one, and nothing else of it is touched. */
-static int put_update(struct ipset_update *u, const struct table *now, struct items *are,
-		      struct ruleset *mixed)
-{
-	struct items become = {0};
-	struct item_changes changes = {0};
-	int r = ipset_items(mixed, mixed->tables, &become);
-
-	make_comparable(are);
-	make_comparable(&become);
-	if (!r)
-		items_compare(are, &become, &changes);
-	if (changes.n == 1) {
-		const struct item_change *c = changes.change;
-
-		put_change(&u->forward, now, c->old, mixed->tables, c->new);
-		put_change(&u->backward, mixed->tables, c->new, now, c->old);
-	}
-	item_changes_release(&changes);
-	items_release(&become);
-	return r;
-}
-
 int ipset_mix(struct ruleset *now, struct ruleset *names, const struct table *new,
-	      struct ruleset *mixed, struct ipset_update *update)
+	      struct ruleset *mixed)
 {
 	struct items are = {0}, wanted = {0};
 	int r = ipset_items(now, now->tables, &are);
@@ -148,8 +139,6 @@ int ipset_mix(struct ruleset *now, struct ruleset *names, const struct table *ne
 		r = ipset_items(names, new, &wanted);
 	if (!r && digest_equal(header_of(&are)->digest, header_of(&wanted)->digest)) {
 		r = mix(now, &are, names, new, &wanted, mixed);
-		if (!r)
-			r = put_update(update, now->tables, &are, mixed);
 		r = r ? r : 1;
 	}
 	items_release(&are);
@@ -174,9 +163,114 @@ int ipset_follow(struct ipset_kernel *k, struct ruleset *early, struct ruleset *
 		put_change(&records, early->tables, changes.change[i].old, late->tables,
 			   changes.change[i].new);
 	if (!r && records.len)
-		r = ipset_send(k, &records, name);
+		r = ipset_send(k, late->tables->type, &records, name);
 	item_changes_release(&changes);
 	items_release(&was);
 	items_release(&is);
 	return r;
+}
+
+/* The two ends of a change in place, and what it comes to. */
+struct updating {
+	const struct table *old, *new;
+	struct ipset_writer join, part, rejoin, unjoin;
+	size_t added, removed, altered;
+	bool nomatch; /* among them is one that takes out of a larger one */
+};
+
+static bool takes_out(const struct table *t, const struct item *item)
+{
+	const struct nlattr *a;
+
+	netlink_each_in(a, member_at(t, item))
+		if (mnl_attr_get_type(a) == IPSET_ATTR_CADT_FLAGS)
+			return netlink_u32(a) & IPSET_FLAG_NOMATCH;
+	return false;
+}
+
+static void update_wanted(struct updating *u, const struct item *is, const struct item *want)
+{
+	if (is && (digest_equal(is->digest, want->digest) || (is->silent && want->silent)))
+		return;
+	put_member(&u->join, u->new, want);
+	if (is)
+		put_member(&u->rejoin, u->old, is);
+	else
+		put_member(&u->unjoin, u->new, want);
+	u->added += !is;
+	u->altered += is != NULL;
+	u->nomatch |= takes_out(u->new, want) || (is && takes_out(u->old, is));
+}
+
+static void update_unwanted(struct updating *u, const struct item *is)
+{
+	if (is->silent)
+		return;
+	put_member(&u->part, u->old, is);
+	put_member(&u->rejoin, u->old, is);
+	u->removed++;
+	u->nomatch |= takes_out(u->old, is);
+}
+
+static void update_members(struct updating *u, const struct items *are, const struct items *wanted)
+{
+	size_t nare, nwanted;
+	const struct item **old = sort_members(are, &nare), **new = sort_members(wanted, &nwanted);
+
+	for (size_t i = 0; i < nwanted; i++)
+		update_wanted(u, find_member(old, nare, new[i]), new[i]);
+	for (size_t i = 0; i < nare; i++)
+		if (!find_member(new, nwanted, old[i]))
+			update_unwanted(u, old[i]);
+	free(old);
+	free(new);
+}
+
+/* How many members there can be; 0: no limit. */
+static uint32_t room_of(const struct table *t)
+{
+	const struct nlattr *tb[IPSET_ATTR_CMD_MAX + 1], *a;
+	size_t len;
+	const struct nlattr *first = netlink_first((const void *)t->records.data, &len);
+
+	netlink_attributes(first, len, tb, IPSET_ATTR_CMD_MAX);
+	netlink_each_in(a, tb[IPSET_ATTR_DATA])
+		if (mnl_attr_get_type(a) == IPSET_ATTR_MAXELEM)
+			return netlink_u32(a);
+	return 0;
+}
+
+/*
+ * With old and new members together a packet that both know is known, and one that neither knows is not, but
+ * for members that take out of larger ones; one member by itself is one step.
+ */
+static bool is_gradual(const struct updating *u)
+{
+	uint32_t room = room_of(u->new);
+
+	if (room && u->old->counts.elements + u->added > room)
+		return false;
+	return !u->nomatch || u->added + u->removed + u->altered == 1;
+}
+
+bool ipset_update(struct ruleset *now, const struct table *old, struct ruleset *names,
+		  const struct table *new, struct ipset_update *update)
+{
+	struct updating u = {old, new, .join.records = &update->join, .part.records = &update->part,
+			     .rejoin.records = &update->rejoin, .unjoin.records = &update->unjoin};
+	struct items are = {0}, wanted = {0};
+	bool gradual = false;
+
+	ipset_items_apart(now, old, &are, names, new, &wanted);
+	/* a list has an order */
+	if (digest_equal(header_of(&are)->digest, header_of(&wanted)->digest) &&
+	    strcmp(new->type, "list:set") != 0) {
+		update_members(&u, &are, &wanted);
+		make_deletions(&update->part, 0);
+		make_deletions(&update->unjoin, 0);
+		gradual = is_gradual(&u);
+	}
+	items_release(&are);
+	items_release(&wanted);
+	return gradual;
 }

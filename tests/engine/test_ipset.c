@@ -229,6 +229,127 @@ static void members_that_stay_run_on(void **state)
 	ruleset_release(&rs);
 }
 
+/* Changes to rs; no packet is held back meanwhile. */
+static void change_without_a_hold(struct ruleset *rs)
+{
+	struct ruleset live = {0};
+	struct change c = {.live = &live, .target = rs, .lock_wait = PLACE_WAIT};
+
+	place_capture(&live);
+	assert_int_equal(change_run(&c), CHANGE_DONE);
+	assert_false(c.held);
+	assert_int_equal(c.commits, 1);
+	change_release(&c);
+	ruleset_release(&live);
+}
+
+/* Of several sets at once, with all that members can have beside them. */
+static void members_of_several_sets_come_and_go_and_others_run_on(void **state)
+{
+	struct ruleset rs = {0};
+
+	(void)state;
+	load("create a hash:ip counters comment\nadd a 1.1.1.1 comment x\nadd a 2.2.2.2\nadd a 3.3.3.3 comment y\n"
+	     "create b hash:net timeout 0 counters\nadd b 10.0.0.0/8\nadd b 11.0.0.0/8\n"
+	     "create c bitmap:port range 1-99\nadd c 1\n");
+	place_capture(&rs);
+	free(place_shell("ipset flush"));
+	load("add a 1.1.1.1 comment x packets 7 bytes 8\nadd a 3.3.3.3 comment z packets 9 bytes 9\nadd a 4.4.4.4\n"
+	     "add b 10.0.0.0/8 packets 5 bytes 6\nadd b 12.0.0.0/8\nadd b 13.0.0.0/8 timeout 5000 packets 3 bytes 4\n"
+	     "add c 2\n");
+	change_without_a_hold(&rs);
+	assert_shell("ipset save | sed -n 's/timeout \\(49..\\|5000\\)/timeout X/; s/^add //p' | sort",
+		     "a 1.1.1.1 packets 7 bytes 8 comment \"x\"\na 2.2.2.2 packets 0 bytes 0\n"
+		     "a 3.3.3.3 packets 0 bytes 0 comment \"y\"\n"
+		     "b 10.0.0.0/8 timeout 0 packets 5 bytes 6\nb 11.0.0.0/8 timeout 0 packets 0 bytes 0\n"
+		     "b 13.0.0.0/8 timeout X packets 3 bytes 4\nc 1\n");
+	ruleset_release(&rs);
+}
+
+/* With the old and the new members together these would be full, or let through what neither does, or out of order. */
+static void sets_that_cannot_change_member_by_member_are_swapped(void **state)
+{
+	static const char *const sets[][2] = {
+		{"create s hash:ip maxelem 2\nadd s 1.1.1.1\nadd s 2.2.2.2\n",
+		 "create s hash:ip maxelem 2\nadd s 1.1.1.1\nadd s 3.3.3.3\n"},
+		{"create s hash:net\nadd s 10.0.0.0/8\nadd s 10.1.0.0/16 nomatch\n",
+		 "create s hash:net\nadd s 10.1.0.0/17 nomatch\nadd s 10.1.0.0/16\n"},
+		{"create a hash:ip\ncreate b hash:ip\ncreate s list:set\nadd s a\nadd s b\n",
+		 "create a hash:ip\ncreate b hash:ip\ncreate s list:set\nadd s b\nadd s a\n"},
+		{"create s hash:ip\nadd s 1.1.1.1\n", "create s hash:ip counters\nadd s 1.1.1.1\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
+		struct ruleset rs[2] = {{.ntables = 0}, {.ntables = 0}};
+
+		for (size_t n = 0; n < 2; n++) {
+			place_move(false);
+			load(sets[i][n]);
+			place_capture(&rs[n]);
+		}
+		for (size_t n = 0; n < 4; n++) {
+			change_without_a_hold(&rs[n % 2]);
+			place_assert_live(&rs[n % 2]);
+		}
+		ruleset_release(&rs[0]);
+		ruleset_release(&rs[1]);
+	}
+}
+
+static bool has_rules(const char *which, const char *program)
+{
+	return !strcmp(which, "both") || !strcmp(which, program);
+}
+
+/* The rules stay as they are; a table that has nothing to do with the set is not touched. */
+static void load_under_rules(const char *set, const char *which)
+{
+	static const char *const programs[] = {"legacy", "nft"};
+
+	place_move(false);
+	load(set);
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		cleanup_free char *rules = str_printf(
+			"iptables-%s -A INPUT -m set --match-set s src -j DROP; iptables-%s -t mangle -A INPUT -s 9.9.9.9 -c 7 8",
+			programs[i], programs[i]);
+
+		if (has_rules(which, programs[i]))
+			free(place_shell(rules));
+	}
+}
+
+static void assert_counted(const char *which, const char *program)
+{
+	cleanup_free char *show = str_printf("iptables-%s-save -c -t mangle | grep -c '^.7:8. -A INPUT -s 9.9.9.9'", program);
+
+	if (has_rules(which, program))
+		assert_shell(show, "1\n");
+}
+
+/* There and back, and there again. */
+static void a_set_of_another_type_comes_under_equal_rules(void **state)
+{
+	const char *which = *state;
+	struct ruleset rs[2] = {{.ntables = 0}, {.ntables = 0}};
+
+	if (strcmp(which, "nft") != 0)
+		place_legacy_or_skip();
+	load_under_rules("create x hash:ip\ncreate s hash:ip,port\nadd s 1.1.1.1,tcp:1\ncreate l list:set\nadd l x\n", which);
+	place_capture(&rs[0]);
+	load_under_rules("create x hash:ip\ncreate s hash:net counters\nadd s 10.0.0.0/8\ncreate l list:set\nadd l x\n", which);
+	place_capture(&rs[1]);
+	for (size_t n = 0; n < 3; n++) {
+		assert_int_equal(place_change(&rs[n % 2]), CHANGE_DONE);
+		place_assert_live(&rs[n % 2]);
+		assert_shell("ipset list -n | sort", "l\ns\nx\n");
+		assert_counted(which, "legacy");
+		assert_counted(which, "nft");
+	}
+	ruleset_release(&rs[0]);
+	ruleset_release(&rs[1]);
+}
+
 static void many_members_come_in_pieces_and_whole(void **state)
 {
 	struct ruleset rs = {0}, pieces = {0};
@@ -334,6 +455,9 @@ static void damaged_records_are_refused_or_read_safely(void **state)
 	ruleset_release(&rs);
 }
 
+#define UNDER(which) {"a set of another type comes under equal rules: " which, \
+		      a_set_of_another_type_comes_under_equal_rules, setup, NULL, (void *)(uintptr_t)(which)}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,6 +469,11 @@ int main(void)
 		cmocka_unit_test_setup(what_a_cut_off_change_left_goes_and_is_never_captured, setup),
 		cmocka_unit_test_setup(remaining_time_comes_back, setup),
 		cmocka_unit_test_setup(members_that_stay_run_on, setup),
+		cmocka_unit_test_setup(members_of_several_sets_come_and_go_and_others_run_on, setup),
+		cmocka_unit_test_setup(sets_that_cannot_change_member_by_member_are_swapped, setup),
+		UNDER("legacy"),
+		UNDER("nft"),
+		UNDER("both"),
 		cmocka_unit_test_setup(many_members_come_in_pieces_and_whole, setup),
 		cmocka_unit_test_setup(what_counts_is_what_the_definition_says, setup),
 		cmocka_unit_test_setup(members_of_a_set_that_a_rule_writes_to_are_dynamic, setup),

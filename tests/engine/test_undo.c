@@ -43,12 +43,28 @@ static void load_all(bool b)
 			: "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -s ::2/128 -j ACCEPT\nCOMMIT\n");
 }
 
-static void load_both(struct ruleset *before, struct ruleset *after)
+/* Sets alone, under rules that stay as they are: of members and of types. */
+static void load_sets(bool b)
 {
-	load_all(true);
+	const char *sets = b ? "create s hash:ip counters\nadd s 1.1.1.1\nadd s 2.2.2.2\ncreate t hash:net\nadd t 2.0.0.0/8\n"
+			       "create kind hash:net\nadd kind 4.4.4.4\ncreate other hash:ip\nadd other 5.5.5.5\n"
+			     : "create s hash:ip counters\nadd s 1.1.1.1\nadd s 3.3.3.3\ncreate t hash:net\nadd t 3.0.0.0/8\n"
+			       "create kind hash:ip\nadd kind 4.4.4.4\ncreate other hash:ip,port\n";
+	const char *rules = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m set --match-set s src -j DROP\n-A INPUT -m set --match-set t src -j DROP\n"
+			    "-A INPUT -m set --match-set kind src -j DROP\nCOMMIT\n";
+
+	row_load_well("nft", sets, T(SET("1.1.1.1") IN("ip saddr @s drop")));
+	row_load_well("iptables-nft", NULL, rules);
+	if (engines[ENGINE_XTABLES])
+		row_load_well("iptables-legacy", NULL, rules);
+}
+
+static void load_both(void (*load)(bool b), struct ruleset *before, struct ruleset *after)
+{
+	load(true);
 	place_capture(after);
 	place_lose();
-	load_all(false);
+	load(false);
 	place_capture(before);
 }
 
@@ -78,14 +94,14 @@ static bool cut_off(struct ruleset *target, const char *point)
 }
 
 static const char *const points[] = {
-	"change-held",	 "change-ipset-swap", "change-ipset",	 "change-nft-batch", "change-nft",	     "change-xtables-table",
+	"change-held",	 "change-ipset-join", "change-ipset-swap", "change-ipset-part", "change-ipset",	 "change-nft-batch", "change-nft",	     "change-xtables-table",
 	"change-xtables", "change-finished",  "change-released", "change-verified",
 };
 
 #define OTHERS "nft add element inet t s { 7.7.7.7 }; ipset add s 7.7.7.7; nft insert rule inet t input udp dport 7 drop"
 
 /* Killed at any point, the first time or a later one, the old rules come back exactly; others' stay. */
-static void undo_cut_off(const char *point, bool others)
+static void undo_cut_off(void (*load)(bool b), const char *point, bool others)
 {
 	unsigned turns = 0;
 
@@ -95,12 +111,12 @@ static void undo_cut_off(const char *point, bool others)
 		bool cut;
 
 		place_move(true);
-		load_both(&before, &after);
+		load_both(load, &before, &after);
 		if (others) {
 			free(place_shell(OTHERS));
 			place_capture(&want);
 			place_lose();
-			load_all(false);
+			load(false);
 			place_capture(&before);
 		}
 		cut = cut_off(&after, nth);
@@ -123,12 +139,22 @@ static void undo_cut_off(const char *point, bool others)
 
 static void a_change_that_is_cut_off_is_undone(void **state)
 {
-	undo_cut_off(*state, false);
+	undo_cut_off(load_all, *state, false);
+}
+
+static void a_change_of_sets_that_is_cut_off_is_undone(void **state)
+{
+	undo_cut_off(load_sets, *state, false);
+}
+
+static void a_change_of_sets_that_is_cut_off_is_undone_beside_others(void **state)
+{
+	undo_cut_off(load_sets, *state, true);
 }
 
 static void a_change_that_is_cut_off_is_undone_beside_others(void **state)
 {
-	undo_cut_off(*state, true);
+	undo_cut_off(load_all, *state, true);
 }
 
 static void packets_are_held_only_between_commits(void **state)
@@ -138,7 +164,7 @@ static void packets_are_held_only_between_commits(void **state)
 
 	(void)state;
 	place_legacy_or_skip();
-	load_both(&before, &after);
+	load_both(load_all, &before, &after);
 	c.live = &before;
 	c.target = &after;
 	assert_int_equal(change_run(&c), CHANGE_DONE);
@@ -237,7 +263,7 @@ static void a_writer_elsewhere_disturbs_nothing(void **state)
 	pid_t writer;
 
 	(void)state;
-	load_both(&one, &other);
+	load_both(load_all, &one, &other);
 	writer = begin_writer("nft \"add table ip w$i; add chain ip w$i c\"");
 	assert_int_equal(change_beside(&one, &other, 6), 0);
 	end_writer(writer);
@@ -254,7 +280,7 @@ static void what_others_write_meanwhile_survives(void **state)
 	pid_t writer;
 
 	(void)state;
-	load_both(&one, &other);
+	load_both(load_all, &one, &other);
 	writer = begin_writer("nft add element inet t s { 10.0.0.$i } && ipset add s 10.0.0.$i");
 	change_beside(&one, &other, 4);
 	end_writer(writer);
@@ -271,7 +297,7 @@ static void an_undo_succeeds_beside_a_writer(void **state)
 	pid_t writer;
 
 	(void)state;
-	load_both(&before, &after);
+	load_both(load_all, &before, &after);
 	assert_int_equal(place_change(&after), CHANGE_DONE);
 	writer = begin_writer("nft add element inet t s { 10.0.0.$i } && ipset add s 10.0.0.$i");
 	assert_int_equal(change_undo(&before, &after, PLACE_WAIT, NULL), CHANGE_DONE);
@@ -312,6 +338,8 @@ int main(int argc, char **argv)
 		*(struct CMUnitTest *)array_grow(&tests, &n, sizeof(*tests)) = others[i];
 	add_points(&tests, &n, "cut off", a_change_that_is_cut_off_is_undone);
 	add_points(&tests, &n, "cut off, beside others", a_change_that_is_cut_off_is_undone_beside_others);
+	add_points(&tests, &n, "sets, cut off", a_change_of_sets_that_is_cut_off_is_undone);
+	add_points(&tests, &n, "sets, cut off, beside others", a_change_of_sets_that_is_cut_off_is_undone_beside_others);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	return _cmocka_run_group_tests("undo", tests, n, NULL, NULL);
