@@ -4,7 +4,7 @@
 # make check      unit tests, without root
 # make test       installs what is missing (Debian, root), runs all tests; last line: the sum
 # make leaks      the figures of packets leaked and lost, beside those of the stock programs
-# make demo       a session with save, loss and restore, in a namespace of its own
+# make demo       a session with changes, one of them bad, loss and restore, in a namespace of its own
 # make lint bench install uninstall clean
 #
 # CC CFLAGS CPPFLAGS LDFLAGS PREFIX sysconfdir DESTDIR as usual; V=1 shows the commands,

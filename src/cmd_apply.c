@@ -76,7 +76,7 @@ static int parse(struct applying *a, int argc, char **argv, const struct option 
 	return r;
 }
 
-/* "3 minutes", of a file that was last written then. */
+/* "3 minutes ago", of a file that was last written then. */
 static char *age_text(time_t written)
 {
 	static const struct {
@@ -89,9 +89,9 @@ static char *age_text(time_t written)
 		if (age >= units[i].seconds) {
 			unsigned n = (unsigned)(age / units[i].seconds);
 
-			return str_printf("%u %s%s", n, units[i].name, plural(n));
+			return str_printf("%u %s%s ago", n, units[i].name, plural(n));
 		}
-	return str_dup("0 seconds");
+	return str_dup("just now");
 }
 
 static int add_file(struct applying *a, const char *name)
@@ -121,7 +121,7 @@ static int add_test_files(struct applying *a)
 		if (stat(name, &st))
 			continue;
 		age = age_text(st.st_mtime);
-		log_note("trying '%s', written %s ago", name, age);
+		log_note("trying '%s', written %s", name, age);
 		a->type = kind;
 		r = add_file(a, str_dup(name));
 	}

@@ -297,6 +297,7 @@ int cmd_confirm(struct context *c, int argc, char **argv)
 {
 	struct guard guard = context_guard(c);
 	const char *id = argc > 1 ? argv[1] : NULL;
+	cleanup_free char *story = NULL;
 	struct pending p = {0};
 	int r;
 
@@ -305,15 +306,10 @@ int cmd_confirm(struct context *c, int argc, char **argv)
 	r = guard_pending(&guard, &p);
 	if (pending_open(&p))
 		log_set_state("the change stays pending");
+	if (!r && p.state != GUARD_IDLE)
+		story = pending_text(&p);
 	if (!r)
-		r = guard_confirm(&guard, id);
-	if (r >= 0) {
-		cleanup_free char *text = pending_text(&p);
-
-		log_set_state(NULL);
-		log_note("confirmed %s", text);
-		r = trial_kept(c) < 0 ? 1 : r;
-	}
+		r = trial_confirm(c, &guard, id, story);
 	pending_release(&p);
 	return r > 0 ? EXIT_PARTIAL : exit_status(r);
 }
@@ -441,8 +437,8 @@ int cmd_rollback(struct context *c, int argc, char **argv)
 	} else if (!r && !have_store(c)) {
 		r = EXIT_FAILED;
 	} else if (!r && is_back_already(c, &p)) {
-		log_error("the last change was undone and nothing was saved since: "
-			  "'fwsnap restore @~1' goes further back");
+		log_error("the last change was undone and nothing was saved since: 'fwsnap restore' "
+			  "loads what is saved, 'fwsnap restore @~1' goes further back");
 		r = EXIT_FAILED;
 	} else if (!r) {
 		r = step_back(&s);

@@ -159,28 +159,42 @@ static int settled(struct trial *t, enum guard_state state)
 	return EXIT_UNDONE;
 }
 
-int trial_kept(struct context *c)
+/* Whatever became current by being kept counts as saved. */
+static int kept(struct context *c, unsigned id, const char *story)
 {
-	unsigned id = 0;
-	int r = c->store.dir ? store_current(&c->store, &id) : 0;
+	const char *colon = story ? ": " : "";
 
-	if (!r && id)
-		r = store_mark(&c->store, id, false);
-	if (!r && id)
-		log_note("kept as snapshot %u", id);
+	story = story ? story : "";
+	if (id)
+		log_note("kept as snapshot %u%s%s", id, colon, story);
+	else
+		log_note("kept, the current snapshot is as before%s%s", colon, story);
 	prune_history(c);
-	return r;
+	return id ? store_mark(&c->store, id, false) : 0;
+}
+
+int trial_confirm(struct context *c, const struct guard *guard, const char *id, const char *story)
+{
+	unsigned waiting = 0;
+	int r = c->store.dir ? store_pending(&c->store, &waiting) : 0;
+
+	if (!r)
+		r = guard_confirm(guard, id);
+	if (r < 0 || !c->store.dir)
+		return r;
+	log_set_state(NULL);
+	return kept(c, waiting, story) < 0 ? 1 : r;
 }
 
 static int keep(struct trial *t)
 {
-	int r = guard_confirm(&t->guard, t->pending.id);
+	int r = trial_confirm(t->c, &t->guard, t->pending.id, NULL);
 
 	if (r == -ETIME)
 		return settled(t, GUARD_UNDONE);
 	if (r < 0)
 		return exit_status(r);
-	return r > 0 || trial_kept(t->c) < 0 ? EXIT_PARTIAL : t->kept;
+	return r > 0 ? EXIT_PARTIAL : t->kept;
 }
 
 static volatile sig_atomic_t interrupted;
@@ -288,6 +302,18 @@ static int undo(struct trial *t)
 	return state == GUARD_CONFIRMED ? settled(t, state) : undone(t, state);
 }
 
+/* Nobody is asked: whoever started it is to confirm. */
+static int tell_pending(const struct trial *t)
+{
+	const char *until = time_text(time(NULL) + pending_left(&t->pending));
+
+	if (t->c->opt.json)
+		log_note("pending %s until %s", t->pending.id, until);
+	else
+		printf("pending %s until %s\n", t->pending.id, until);
+	return EXIT_DONE;
+}
+
 static int decide(struct trial *t)
 {
 	enum guard_state state;
@@ -295,11 +321,8 @@ static int decide(struct trial *t)
 
 	if (t->no_confirm)
 		return keep(t);
-	if (!t->asks) {
-		printf("pending %s until %s\n", t->pending.id,
-		       time_text(time(NULL) + pending_left(&t->pending)));
-		return EXIT_DONE;
-	}
+	if (!t->asks)
+		return tell_pending(t);
 	name_touched(t->touched);
 	answer = ask_unlocked(t, &state);
 	if (answer == ANSWER_SETTLED)

@@ -63,10 +63,11 @@ int trial_run(struct trial *t);
 void trial_release(struct trial *t);
 
 /*
- * Once a change is kept: says as what, prunes the history, and what became current by it counts as saved, whatever it
- * was. 0 or -errno (logged).
+ * guard_confirm, and what follows: says as what it is kept (and its story, unless NULL), prunes the history. Returns
+ * as guard_confirm; 1: kept, but something is left to do (logged).
  */
-must_check int trial_kept(struct context *c);
+must_check int trial_confirm(struct context *c, const struct guard *guard, const char *id,
+			     const char *story);
 
 /* The state of a pending change, for people. Caller frees. */
 char *pending_text(const struct pending *p);

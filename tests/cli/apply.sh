@@ -217,7 +217,7 @@ test_confirmed_in_time_is_saved() {
 	prints "pending" "until"
 	remember new
 	fwsnap 0 confirm "$(pending_id)"
-	says "kept" "apply $TMP/mail.rules"
+	says "kept as snapshot" "'apply $TMP/mail.rules' by root"
 	are_live new
 	no_drift
 	fwsnap 0 list
@@ -253,6 +253,22 @@ test_a_dry_run_changes_nothing() {
 	are_live before
 	files_are before
 	no_drift
+}
+
+test_json_is_all_that_it_prints() {
+	load_host
+	fwsnap 0 save
+	mail_rules >"$TMP/mail.rules"
+	fwsnap 3 --json apply --dry-run "$TMP/mail.rules"
+	json '.equal == false and .rules == {"added": 1, "removed": 0} and .tables[0].table == "ip filter"'
+	fwsnap 0 --json apply --within 60 "$TMP/mail.rules"
+	json '.new == "the new rules" and .rules.added == 1'
+	says "pending" "until"
+	fwsnap 0 confirm
+	fwsnap 0 --json apply --dry-run "$TMP/mail.rules"
+	json '.equal'
+	fwsnap 3 --json rollback --dry-run
+	json '.rules.removed == 1'
 }
 
 test_nothing_to_do_is_done() {

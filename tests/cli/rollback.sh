@@ -217,7 +217,7 @@ test_a_guarded_restore_is_kept_if_it_is_confirmed() {
 	are_live 1
 	versions '2@ saved' '1 saved'
 	fwsnap 0 confirm
-	says "confirmed" "restore 1" "kept as snapshot 1"
+	says "kept as snapshot 1: " "'restore 1' by"
 	versions '2 saved' '1@ saved'
 	no_drift
 	load_texts_alone nft
@@ -243,6 +243,18 @@ test_unsaved_rules_survive_a_guarded_restore() {
 	versions '2 automatic' '1@ saved'
 	fwsnap 0 restore 2
 	are_live 2
+}
+
+test_texts_restored_behind_the_guard_are_kept_but_not_saved() {
+	save_version 1
+	save_version 2
+	sed -i 's/--dport 2 /--dport 3 /' "$ROOT/etc/iptables.up.rules"
+	fwsnap 0 restore --within 60 text
+	fwsnap 0 confirm
+	says "kept, the current snapshot is as before"
+	iptables-nft -S INPUT | grep -q 'dport 3 '
+	fwsnap 3 status
+	versions '2@ saved' '1 saved'
 }
 
 run_cases "$@"
