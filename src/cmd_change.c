@@ -119,10 +119,11 @@ static int load_target(struct restoring *s)
 static void tell_target(const struct restoring *s, const char *verb)
 {
 	const struct manifest *m = &s->target.manifest;
+	cleanup_free char *message = str_visible(m->message);
 
 	if (s->target.id)
 		log_note("%s %s of %s%s%s", verb, s->target.label, time_text(m->created),
-			 m->message ? ": " : "", m->message ? m->message : "");
+			 *message ? ": " : "", message);
 }
 
 static int refuse_foreign(const struct ruleset *live)
@@ -345,6 +346,20 @@ static bool is_back_already(const struct context *c, const struct pending *p)
 	return p->state == GUARD_UNDONE && (lstat(current, &st) || st.st_ctime <= p->began);
 }
 
+static int refuse_step(struct context *c)
+{
+	cleanup_free char *further = NULL;
+	unsigned id = 0;
+
+	if (store_current(&c->store, &id) || store_older(&c->store, id, &id))
+		id = 0;
+	if (id)
+		further = str_printf(", 'fwsnap restore %u' goes further back", id);
+	log_error("the last change was undone and nothing was saved since: 'fwsnap restore' loads "
+		  "what is saved%s", further ? further : "");
+	return EXIT_FAILED;
+}
+
 /* Where a step back leads. */
 static int find_step(struct restoring *s)
 {
@@ -437,9 +452,7 @@ int cmd_rollback(struct context *c, int argc, char **argv)
 	} else if (!r && !have_store(c)) {
 		r = EXIT_FAILED;
 	} else if (!r && is_back_already(c, &p)) {
-		log_error("the last change was undone and nothing was saved since: 'fwsnap restore' "
-			  "loads what is saved, 'fwsnap restore @~1' goes further back");
-		r = EXIT_FAILED;
+		r = refuse_step(c);
 	} else if (!r) {
 		r = step_back(&s);
 	}

@@ -57,10 +57,9 @@ int trial_begin(struct trial *t, bool unguarded_too)
 
 char *pending_text(const struct pending *p)
 {
-	cleanup_buf struct buf what = BUF_INIT;
+	cleanup_free char *what = str_visible(p->what);
 
-	buf_add_visible(&what, p->what, strlen(p->what));
-	return str_printf("%s: '%s' by %s%s%s, began %s", p->id, buf_str(&what),
+	return str_printf("%s: '%s' by %s%s%s, began %s", p->id, what,
 			  p->user ? p->user : "unknown", p->from ? " from " : "",
 			  p->from ? p->from : "", time_text(p->began));
 }
