@@ -186,7 +186,10 @@ static int look_up(struct nft_stage *s, const struct nft_turn *t, struct nft_cha
 	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, c->name);
 	r = netlink_run(&s->netlink, nlh, on_rule, &l);
 	buf_release(&l.rule);
-	if (r == -EINTR || r == -ENOENT || (!r && l.n != old_rules(c)))
+	/* a commit came in between: one to this table makes the next batch fail */
+	if (r == -EINTR)
+		r = 0;
+	if (r == -ENOENT || (!r && l.n != old_rules(c)))
 		r = -ERESTART;
 	if (r && r != -ERESTART)
 		return log_errno(r, "cannot read chain '%s'", c->name);

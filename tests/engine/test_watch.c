@@ -229,6 +229,38 @@ static void what_a_sink_keeps_is_whole_beside_a_writer(void **state)
 	ruleset_release(&rs);
 }
 
+#define LONG 40000
+
+/* The rules of the chain are looked up for their handles. */
+static void a_rule_of_a_long_chain_changes_beside_a_writer_to_another_table(void **state)
+{
+	struct ruleset live = {0}, target = {0};
+	struct change change = {.live = &live, .target = &target, .lock_wait = PLACE_WAIT};
+	struct capture c = {.lock_wait = PLACE_WAIT};
+	cleanup_buf struct buf text = BUF_INIT;
+	struct writer w;
+
+	(void)state;
+	writer_commit_once(write_other, 0);
+	buf_add_str(&text, "table ip long {\nchain c {\n");
+	for (unsigned i = 0; i < LONG; i++)
+		buf_printf(&text, "meta mark %u accept\n", i);
+	buf_add_str(&text, "}\n}\n");
+	place_nft(buf_str(&text));
+	place_capture(&target);
+	place_nft("insert rule ip long c counter\n");
+	w = writer_start("writer", STEADY, write_other);
+	assert_int_equal(watch_open(&change.watch), 0);
+	c.watch = change.watch;
+	assert_int_equal(engines_capture(&live, &c), 0);
+	assert_int_equal(change_run(&change), CHANGE_DONE);
+	writer_stop(&w, 1);
+	watch_close(change.watch);
+	change_release(&change);
+	ruleset_release(&live);
+	ruleset_release(&target);
+}
+
 /* The number of a commit that no writer reaches. */
 #define NEVER 1000000000
 
@@ -421,6 +453,7 @@ int main(int argc, char **argv)
 		PLACED(all_tables_of_a_capture_are_of_one_generation),
 		PLACED(what_a_sink_keeps_is_whole_beside_a_writer),
 		PLACED(a_commit_succeeds_beside_a_writer_to_another_table),
+		PLACED(a_rule_of_a_long_chain_changes_beside_a_writer_to_another_table),
 		PLACED(a_commit_does_not_go_over_a_table_that_was_changed),
 		PLACED(what_a_plan_commits_itself_does_not_count),
 		PLACED(a_large_commit_of_its_own_does_not_overflow_the_watch),
