@@ -10,9 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* How often somebody else may be quicker before restore gives up. */
-#define STALE_TRIES 3
-
 struct restoring {
 	struct context *c;
 	struct trial trial;
@@ -237,14 +234,11 @@ static int restore(struct restoring *s)
 {
 	int r = -ESTALE;
 
-	for (unsigned i = 0; i < STALE_TRIES && r == -ESTALE; i++) {
+	for (unsigned i = 0; i < TRIAL_TRIES && r == -ESTALE; i++) {
 		r = capture_live(s);
 		r = r ? exit_status(r) : attempt(s);
 	}
-	if (r != -ESTALE)
-		return r;
-	log_error("somebody else changed the same rules %u times meanwhile", STALE_TRIES);
-	return EXIT_FAILED;
+	return r == -ESTALE ? trial_give_up(&s->trial) : r;
 }
 
 static int show(struct restoring *s)

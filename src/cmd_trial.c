@@ -427,6 +427,17 @@ int trial_run(struct trial *t)
 	return r;
 }
 
+int trial_give_up(const struct trial *t)
+{
+	cleanup_buf struct buf who = BUF_INIT;
+
+	for (size_t i = 0; i < t->change.others.n; i++)
+		buf_printf(&who, "%s%s", i ? ", " : ": ", t->change.others.s[i]);
+	log_error("somebody else changed the same rules %d times meanwhile%s", TRIAL_TRIES,
+		  buf_str(&who));
+	return EXIT_FAILED;
+}
+
 void trial_release(struct trial *t)
 {
 	pending_release(&t->pending);
