@@ -74,12 +74,9 @@ static int add_pairs(struct comparing *c, const struct ruleset *live,
 	return r;
 }
 
-/* A table of which nothing is mentioned goes under its own name, else what it loses under theirs.
- */
+/* What a table loses, or an ipset that is gone. */
 static void find_unmentioned(const struct pair *p, const struct mentions *m, struct strlist *out)
 {
-	size_t lost = out->n;
-
 	if (!p->old)
 		return;
 	if (p->old->engine == ENGINE_IPSET) {
@@ -97,7 +94,6 @@ static void find_unmentioned(const struct pair *p, const struct mentions *m, str
 			strlist_add(out, full);
 		}
 	}
-	(void)lost;
 }
 
 /* Whether packets of a family pass the chains of this table at the input. */
