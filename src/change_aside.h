@@ -13,11 +13,14 @@
 #include "ruleset.h"
 
 struct aside {
-	struct ruleset outline; /* of the target as it was */
 	bool any;
+	struct ruleset outline; /* if there are any: of the target as it was */
 };
 
-/* Gives sets of target whose type changes, and to which rules refer, their temporary names. 0 or -errno (logged). */
+/*
+ * Gives sets of target whose type changes, and to which rules refer, their temporary names (set_ref.aside). 0, or
+ * -errno (logged): the target is as it was.
+ */
 must_check int aside_begin(struct aside *a, const struct ruleset *live, struct ruleset *target);
 /* The target is as it was. */
 void aside_end(struct aside *a, struct ruleset *target);

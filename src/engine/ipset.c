@@ -68,7 +68,7 @@ bool ipset_can_swap(const struct table *a, const struct table *b)
 static struct set_ref *find_aside(const struct ruleset *target, const char *name)
 {
 	for (size_t i = 0; i < target->nsets; i++)
-		if (ipset_stands_for(target->sets[i].name, name))
+		if (target->sets[i].aside && ipset_stands_for(target->sets[i].name, name))
 			return &target->sets[i];
 	return NULL;
 }
