@@ -50,6 +50,15 @@ char *str_printf(const char *format, ...)
 	return buf_detach(&b);
 }
 
+char *str_visible(const char *s)
+{
+	struct buf b = BUF_INIT;
+
+	if (s)
+		buf_add_visible(&b, s, strlen(s));
+	return buf_detach(&b);
+}
+
 void *array_grow(void *pp, size_t *n, size_t size)
 {
 	void **items = pp;

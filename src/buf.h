@@ -53,6 +53,8 @@ void *mem_zalloc(size_t n);
 void *mem_realloc(void *p, size_t n);
 char *str_dup(const char *s);
 char *str_printf(const char *format, ...) printf_like(1, 2);
+/* s as buf_add_visible has it; "" for NULL. Caller frees. */
+char *str_visible(const char *s);
 
 /*
  * Grows the array *pp of *n items of the given size by one zeroed item and

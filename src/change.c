@@ -437,8 +437,10 @@ static enum change_result run_locked(struct change *c)
 	if (ruleset_equal(c->live, c->target))
 		return change_hold_remove() < 0 ? CHANGE_REFUSED : CHANGE_NOTHING;
 	r = way_go_all(&w);
-	if (r == -ERESTART && !w.sent)
+	if (r == -ERESTART && !w.sent) {
+		(void)!watch_changes(c->watch, NULL, c->live->generation, &c->others);
 		return CHANGE_STALE;
+	}
 	if (r && !w.sent)
 		return r == -EBUSY ? CHANGE_BUSY : CHANGE_REFUSED;
 	if (!r)

@@ -31,7 +31,7 @@ struct change {
 	unsigned lock_wait;     /* seconds for iptables' lock */
 	/* what came of it */
 	struct strlist unstaged; /* what went into force in one step, with a gap: "inet fw: set 'bl': its type changed" */
-	struct strlist others;   /* what others changed meanwhile and still is so: "inet fw by 'nft' (pid 123)" */
+	struct strlist others;   /* what others changed meanwhile (and, if it is done, still is so): "inet fw by 'nft' (pid 123)" */
 	unsigned commits;        /* of all engines */
 	unsigned batches, messages; /* sent to nf_tables, and what they held */
 	unsigned microseconds;   /* from before the first commit until after the last */

@@ -13,9 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How often somebody else may be quicker before it is given up. */
-#define STALE_TRIES 3
-
 /* A change that is tried in the scratch first: by files, or by a command. */
 struct applying {
 	struct context *c;
@@ -304,15 +301,12 @@ static int run_attempts(struct applying *a)
 {
 	int r = -ESTALE;
 
-	for (unsigned i = 0; i < STALE_TRIES && r == -ESTALE; i++) {
+	for (unsigned i = 0; i < TRIAL_TRIES && r == -ESTALE; i++) {
 		if (i)
 			log_note("the rules were changed meanwhile: rehearsing again");
 		r = attempt(a);
 	}
-	if (r != -ESTALE)
-		return r;
-	log_error("somebody else changed the same rules %u times meanwhile", STALE_TRIES);
-	return EXIT_FAILED;
+	return r == -ESTALE ? trial_give_up(&a->trial) : r;
 }
 
 /* What the guard stands behind: a command, or the files as they are; then a look at what came of it. */

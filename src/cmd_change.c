@@ -10,9 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* How often somebody else may be quicker before restore gives up. */
-#define STALE_TRIES 3
-
 struct restoring {
 	struct context *c;
 	struct trial trial;
@@ -119,10 +116,11 @@ static int load_target(struct restoring *s)
 static void tell_target(const struct restoring *s, const char *verb)
 {
 	const struct manifest *m = &s->target.manifest;
+	cleanup_free char *message = str_visible(m->message);
 
 	if (s->target.id)
 		log_note("%s %s of %s%s%s", verb, s->target.label, time_text(m->created),
-			 m->message ? ": " : "", m->message ? m->message : "");
+			 *message ? ": " : "", message);
 }
 
 static int refuse_foreign(const struct ruleset *live)
@@ -236,14 +234,11 @@ static int restore(struct restoring *s)
 {
 	int r = -ESTALE;
 
-	for (unsigned i = 0; i < STALE_TRIES && r == -ESTALE; i++) {
+	for (unsigned i = 0; i < TRIAL_TRIES && r == -ESTALE; i++) {
 		r = capture_live(s);
 		r = r ? exit_status(r) : attempt(s);
 	}
-	if (r != -ESTALE)
-		return r;
-	log_error("somebody else changed the same rules %u times meanwhile", STALE_TRIES);
-	return EXIT_FAILED;
+	return r == -ESTALE ? trial_give_up(&s->trial) : r;
 }
 
 static int show(struct restoring *s)
@@ -345,6 +340,20 @@ static bool is_back_already(const struct context *c, const struct pending *p)
 	return p->state == GUARD_UNDONE && (lstat(current, &st) || st.st_ctime <= p->began);
 }
 
+static int refuse_step(struct context *c)
+{
+	cleanup_free char *further = NULL;
+	unsigned id = 0;
+
+	if (store_current(&c->store, &id) || store_older(&c->store, id, &id))
+		id = 0;
+	if (id)
+		further = str_printf(", 'fwsnap restore %u' goes further back", id);
+	log_error("the last change was undone and nothing was saved since: 'fwsnap restore' loads "
+		  "what is saved%s", further ? further : "");
+	return EXIT_FAILED;
+}
+
 /* Where a step back leads. */
 static int find_step(struct restoring *s)
 {
@@ -437,9 +446,7 @@ int cmd_rollback(struct context *c, int argc, char **argv)
 	} else if (!r && !have_store(c)) {
 		r = EXIT_FAILED;
 	} else if (!r && is_back_already(c, &p)) {
-		log_error("the last change was undone and nothing was saved since: 'fwsnap restore' "
-			  "loads what is saved, 'fwsnap restore @~1' goes further back");
-		r = EXIT_FAILED;
+		r = refuse_step(c);
 	} else if (!r) {
 		r = step_back(&s);
 	}

@@ -115,6 +115,8 @@ static json_t *snapshot_json(struct context *c, const struct manifest *m, unsign
 
 static void print_row(const struct manifest *m, unsigned current)
 {
+	cleanup_free char *user = str_visible(m->user ? m->user : "?");
+	cleanup_free char *message = str_visible(m->message);
 	cleanup_buf struct buf tags = BUF_INIT;
 	unsigned tables;
 	struct table_counts sum = ruleset_counts(&m->rs, &tables);
@@ -122,10 +124,10 @@ static void print_row(const struct manifest *m, unsigned current)
 	for (size_t i = 0; i < m->tags.n; i++)
 		buf_printf(&tags, "%s%s", i ? "," : "", m->tags.s[i]);
 	printf("%c%4u  %s  %-12s %6u rules %7u elements  %s%s%s%s%s\n",
-	       m->id == current ? '@' : ' ', m->id, time_text(m->created), m->user ? m->user : "?",
+	       m->id == current ? '@' : ' ', m->id, time_text(m->created), user,
 	       sum.rules, sum.elements,
 	       m->automatic ? "(automatic) " : m->left ? "(rolled back) " : "", tags.len ? "[" : "",
-	       buf_str(&tags), tags.len ? "] " : "", m->message ? m->message : "");
+	       buf_str(&tags), tags.len ? "] " : "", message);
 }
 
 int cmd_list(struct context *c, int argc, char **argv)
@@ -207,19 +209,29 @@ static json_t *summary_json(struct context *c, const struct named *n)
 	return j;
 }
 
+static void print_line(const char *label, const char *value)
+{
+	cleanup_free char *text = str_visible(value);
+
+	printf("%-8s %s\n", label, text);
+}
+
 static void print_story(const struct named *n)
 {
 	const struct manifest *m = &n->manifest;
+	cleanup_free char *by = NULL, *on = NULL;
 
 	printf("%s%s\n", n->label, m->automatic ? " (automatic)" : "");
 	if (!n->id)
 		return;
-	printf("created  %s by %s%s%s\n", time_text(m->created), m->user ? m->user : "?",
-	       m->from ? " from " : "", m->from ? m->from : "");
-	printf("on       %s, Linux %s %s\n", m->host ? m->host : "?", m->kernel ? m->kernel : "?",
-	       m->machine ? m->machine : "");
+	by = str_printf("%s by %s%s%s", time_text(m->created), m->user ? m->user : "?",
+			m->from ? " from " : "", m->from ? m->from : "");
+	on = str_printf("%s, Linux %s %s", m->host ? m->host : "?", m->kernel ? m->kernel : "?",
+			m->machine ? m->machine : "");
+	print_line("created", by);
+	print_line("on", on);
 	if (m->message)
-		printf("message  %s\n", m->message);
+		print_line("message", m->message);
 	for (size_t i = 0; i < m->tags.n; i++)
 		printf("tag      %s\n", m->tags.s[i]);
 	for (size_t i = 0; i < m->ntexts; i++)
@@ -459,6 +471,7 @@ static json_t *status_json(const struct look *l)
 
 static void print_status(const struct look *l)
 {
+	cleanup_free char *message = str_visible(l->current.message);
 	unsigned tables;
 	struct table_counts sum = ruleset_counts(&l->live, &tables);
 
@@ -467,7 +480,7 @@ static void print_status(const struct look *l)
 	       plural(sum.sets), sum.elements, plural(sum.elements));
 	if (l->current.id)
 		printf("saved    snapshot %u, %s%s%s\n", l->current.id, time_text(l->current.created),
-		       l->current.message ? ": " : "", l->current.message ? l->current.message : "");
+		       *message ? ": " : "", message);
 	else
 		printf("saved    nothing yet\n");
 	print_pending(&l->pending);

@@ -57,10 +57,9 @@ int trial_begin(struct trial *t, bool unguarded_too)
 
 char *pending_text(const struct pending *p)
 {
-	cleanup_buf struct buf what = BUF_INIT;
+	cleanup_free char *what = str_visible(p->what);
 
-	buf_add_visible(&what, p->what, strlen(p->what));
-	return str_printf("%s: '%s' by %s%s%s, began %s", p->id, buf_str(&what),
+	return str_printf("%s: '%s' by %s%s%s, began %s", p->id, what,
 			  p->user ? p->user : "unknown", p->from ? " from " : "",
 			  p->from ? p->from : "", time_text(p->began));
 }
@@ -426,6 +425,17 @@ int trial_run(struct trial *t)
 		r = t->act ? act(t) : change(t);
 	sigprocmask(SIG_SETMASK, &t->signals, NULL);
 	return r;
+}
+
+int trial_give_up(const struct trial *t)
+{
+	cleanup_buf struct buf who = BUF_INIT;
+
+	for (size_t i = 0; i < t->change.others.n; i++)
+		buf_printf(&who, "%s%s", i ? ", " : ": ", t->change.others.s[i]);
+	log_error("somebody else changed the same rules %d times meanwhile%s", TRIAL_TRIES,
+		  buf_str(&who));
+	return EXIT_FAILED;
 }
 
 void trial_release(struct trial *t)

@@ -54,12 +54,17 @@ int trial_option(struct trial *t, int option, const char *value);
  */
 int trial_begin(struct trial *t, bool unguarded_too);
 
+/* How often the live rules may have changed meanwhile before it is given up. */
+#define TRIAL_TRIES 3
+
 /*
  * The change. An exit status, or -ESTALE (not logged): the live rules are no longer `live`, nothing was done.
  * Outcomes: confirmed, or nothing to do (0); confirmed, but not all could be saved (8); pending, nobody to
  * ask (0); refused, live is as it was (1, 4); undone (5); lost (6).
  */
 int trial_run(struct trial *t);
+/* After the last of TRIAL_TRIES: says who was quicker. EXIT_FAILED. */
+int trial_give_up(const struct trial *t);
 void trial_release(struct trial *t);
 
 /*

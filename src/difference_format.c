@@ -2,16 +2,10 @@
 #include "difference.h"
 
 #include <jansson.h>
-#include <string.h>
 
 static char *visible(const char *s)
 {
-	struct buf b = BUF_INIT;
-
-	if (!s)
-		return NULL;
-	buf_add_visible(&b, s, strlen(s));
-	return buf_detach(&b);
+	return s ? str_visible(s) : NULL;
 }
 
 struct difference_table *difference_add_table(struct difference *d, enum difference_sign sign,

@@ -54,11 +54,10 @@ static bool is_new_set(const struct nft_turn *t, const char *name)
 	return !nft_find_set(&t->old.index, name);
 }
 
-/* Not bound: that comes with its rule; not one that counts as absent. */
+/* Not bound: that comes with its rule. What counts as absent is made all the same: it was there. */
 static bool is_new_chain(const struct nft_turn *t, const struct nft_chain *c)
 {
-	return !(c->flags & NFT_CHAIN_BINDING) && !nft_find_chain(&t->old.index, c->name) &&
-	       !nft_chain_absent(c);
+	return !(c->flags & NFT_CHAIN_BINDING) && !nft_find_chain(&t->old.index, c->name);
 }
 
 static int prepare_chains(struct nft_stage *s, const struct strlist *order)

@@ -62,6 +62,7 @@ guard_is_killed() {
 	prepare
 	fwsnap 0 apply --within 6
 	first=$(guard_process)
+	grep -q '/fwsnap-guard' "/proc/$first/cgroup" || fail "it has no unit of its own: $(cat "/proc/$first/cgroup")"
 	kill -9 "$first"
 	within 2 another_stands "$first"
 	are_not_live old

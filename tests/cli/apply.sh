@@ -511,6 +511,14 @@ test_names_with_control_characters_do_not_reach_the_terminal() {
 	fwsnap 0 rollback
 	says 'evil\x1b[2J'
 	never $'\e'
+	fwsnap 0 apply --no-confirm -m $'evil\e[2J\nmessage' "$TMP/$name"
+	for look in list 'show @' status 'restore --within 60 @'; do
+		# shellcheck disable=SC2086
+		fwsnap 0 $look
+		cat "$TMP/out" "$TMP/err" >"$TMP/both"
+		grep -qF 'evil\x1b[2J\nmessage' "$TMP/both" || fail "the message is not shown"
+		never $'\e'
+	done
 }
 
 # stores that cannot be written

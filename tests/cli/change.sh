@@ -136,10 +136,16 @@ test_a_save_from_before_does_not_remove_an_owned_table() {
 	exec 8>&-
 }
 
+hold() { # as a change that was cut off leaves it
+	nft 'table inet fwsnap_hold { chain c { type filter hook prerouting priority -400; }; }'
+}
+
 test_the_hold_of_a_change_never_shows() {
 	load_nft
-	nft 'table inet fwsnap_hold { chain c { type filter hook prerouting priority -400; }; }'
+	hold
 	fwsnap 0 save
+	! nft list table inet fwsnap_hold 2>/dev/null || fail "it was not removed"
+	hold
 	fwsnap 0 show @
 	never fwsnap_hold
 	fwsnap 0 show @ --format nft

@@ -146,7 +146,7 @@ test_a_change_that_was_undone_is_no_step() {
 	fwsnap 0 apply --within 1 "$TMP/3.rules"
 	comes_back 2 1
 	steps_back_from 2
-	says "the last change was undone and nothing was saved since" "'fwsnap restore @~1'" "the firewall is unchanged"
+	says "the last change was undone and nothing was saved since" "'fwsnap restore 1' goes further back" "the firewall is unchanged"
 	sleep 1
 	save_version 4
 	rolls_back 2
