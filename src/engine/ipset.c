@@ -10,12 +10,12 @@
 /* What was done for a step, to be undone if a later one fails. */
 enum deed {
 	DEED_NONE,
-	DEED_MADE,   /* the set was made */
-	DEED_STAGED, /* the new set is there under the temporary name */
-	DEED_JOINED, /* it changes in place: the new members are there, the old ones may be gone */
-	DEED_SWAPPED,/* the new set is there, the old one has the temporary name */
-	DEED_REMADE, /* of another type: the old set is gone */
-	DEED_WAITS,  /* of another type, and rules refer to the old one: they are to use the temporary */
+	DEED_MADE,    /* the set was made */
+	DEED_STAGED,  /* the new set is there under the temporary name */
+	DEED_JOINED,  /* it changes in place: the new members are there, the old ones may be gone */
+	DEED_SWAPPED, /* the new set is there, the old one has the temporary name */
+	DEED_REMADE,  /* of another type: the old set is gone */
+	DEED_WAITS,   /* of another type, and rules refer to the old one: they use the temporary */
 };
 
 struct work {
@@ -24,9 +24,9 @@ struct work {
 	char temporary[IPSET_MAXNAMELEN];
 	bool aside; /* rules will be on the temporary one: it is not to be swapped */
 	bool written;
-	bool moves;         /* members that stay are carried over as they are */
+	bool moves;	    /* members that stay are carried over as they are */
 	struct ruleset now; /* the set as it was when the new one was filled */
-	bool in_place;      /* members come and go one by one */
+	bool in_place;	    /* members come and go one by one */
 	struct ipset_update update;
 };
 
@@ -96,8 +96,8 @@ static bool is_written(const struct ruleset *rs, const char *name)
 }
 
 /*
- * Members that stay keep their counters and remaining times, dynamic ones are those of now. What comes in until the
- * swap is caught up with behind it.
+ * Members that stay keep their counters and remaining times, dynamic ones are those of now. What
+ * comes in until the swap is caught up with behind it.
  */
 static int stage_members(struct ipset_kernel *k, struct work *w, const struct ruleset *live)
 {
@@ -109,7 +109,8 @@ static int stage_members(struct ipset_kernel *k, struct work *w, const struct ru
 	/* as live has it until it was compared: rules that write to it may come or go */
 	r = ipset_read(k, s->new->name, is_written(live ? live : s->names, s->new->name), &w->now);
 	if (r < 0)
-		return r == -EINTR ? -ERESTART : log_errno(r, "cannot read ipset '%s'", s->new->name);
+		return r == -EINTR ? -ERESTART
+				   : log_errno(r, "cannot read ipset '%s'", s->new->name);
 	if (live && !table_equal(s->old, w->now.tables))
 		return -ERESTART;
 	w->now.sets[0].written = w->written;
@@ -236,8 +237,8 @@ static int collect_temporary(const struct nlmsghdr *nlh, void *arg)
 }
 
 /*
- * nf_tables lets go of what deleted rules referred to some time after the commit, but when a socket is
- * closed it has done so.
+ * nf_tables lets go of what deleted rules referred to some time after the commit, but when a socket
+ * is closed it has done so.
  */
 static int destroy_released(struct ipset_kernel *k, const char *name, bool quiet)
 {
@@ -270,7 +271,10 @@ static bool is_list(const struct step *s)
 	return s->new && s->new->type && !strcmp(s->new->type, "list:set");
 }
 
-/* The new members of all sets come before any old one goes: what some set has before and after always has one. */
+/*
+ * The new members of all sets come before any old one goes: what is in some set before and
+ * after is in one at every moment.
+ */
 static int join_members(struct ipset_kernel *k, struct work *w)
 {
 	if (!w->in_place)
@@ -395,8 +399,8 @@ static bool changes_in_place(const struct plan *plan, const struct step *s)
 }
 
 /*
- * A set that is new, or that nothing refers to any more, changes nothing for packets. Sets that change in place are
- * one commit, however many.
+ * A set that is new, or that nothing refers to any more, changes nothing for packets. Sets that
+ * change in place are one commit, however many.
  */
 static unsigned ipset_count(const struct plan *plan)
 {

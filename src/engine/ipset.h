@@ -160,9 +160,11 @@ struct ipset_update {
 void ipset_update_release(struct ipset_update *u);
 
 /*
- * What makes `new` of `names` of `old` of `now`; both have records. Equal members are not in it, nor dynamic ones
- * that only the old set has: those stay. False: it cannot change in place, since it is made differently, has an order, has
- * no room for old and new members together, or members of it take out of larger ones.
+ * What makes `new` of `names` of `old` of `now`; both have records. Equal members are not in it, nor dynamic
+ * ones that only the old set has: those stay. What a look-up finds in both sets it finds at every moment, and
+ * what it finds in neither it never finds; look-ups whose answers change do not change all at once. False: the
+ * set cannot change so, since it is made differently, has an order, has no room for old and new members
+ * together, or members that change take out of larger ones.
  */
 bool ipset_update(struct ruleset *now, const struct table *old, struct ruleset *names,
 		  const struct table *new, struct ipset_update *update);
