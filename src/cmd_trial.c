@@ -146,6 +146,11 @@ static int settled(struct trial *t, enum guard_state state)
 		log_note("confirmed from another session: these rules stay");
 		return EXIT_DONE;
 	}
+	if (state == GUARD_ARMED) {
+		log_set_state(NULL);
+		log_error("another change took the place of this one: 'fwsnap status' shows it");
+		return EXIT_FAILED;
+	}
 	why = pending_left(&t->pending) ? "taken back from another session" : "not confirmed in time";
 	name_touched(t->touched);
 	log_set_state(NULL);
@@ -223,16 +228,17 @@ static enum answer read_answer(bool *ended)
 	return !strcasecmp(line, "n") || !strcasecmp(line, "no") ? ANSWER_UNDO : ANSWER_NONE;
 }
 
-/* Whether nobody has to be asked any more; *state is what came of it. */
+/* Whether nobody has to be asked any more; *state is what came of it, GUARD_ARMED: another change took its place. */
 static bool is_settled(const struct trial *t, enum guard_state *state)
 {
 	struct pending p = {0};
 	bool known = !guard_pending(&t->guard, &p);
 
 	*state = p.state;
+	if (known && pending_open(&p) && p.began != t->pending.began)
+		*state = GUARD_ARMED;
 	pending_release(&p);
-	return known && (*state == GUARD_CONFIRMED || *state == GUARD_UNDONE || *state == GUARD_LOST ||
-			 *state == GUARD_IDLE);
+	return known && *state != GUARD_SWAPPED && *state != GUARD_CONFIRMING && *state != GUARD_UNDOING;
 }
 
 static void show_prompt(const struct trial *t, unsigned *shown)

@@ -356,6 +356,18 @@ test_a_rollback_from_elsewhere_ends_the_prompt() {
 	nothing_happened
 }
 
+test_a_change_in_place_of_the_pending_one_ends_its_prompt() {
+	prepare
+	nft_rule 99 >"$TMP/other.nft"
+	export TMP
+	typed 1 expect="$PROMPT" \
+		run='sleep 1; "$FWSNAP" --root "$ROOT" apply --replace-pending --within 3 "$TMP/other.nft"' -- \
+		apply --within 100
+	prints "took the place"
+	comes_back old 4
+	nothing_happened
+}
+
 test_a_hangup_leaves_it_to_the_guard() {
 	prepare
 	typed any expect="$PROMPT" hangup -- apply --within 2
@@ -401,6 +413,56 @@ test_without_a_terminal_and_a_time_nothing_happens() {
 	fwsnap 2 apply --within 5 --no-confirm
 	are_live old
 	files_are before
+	nothing_happened
+}
+
+nft_rule() { # PORT
+	printf 'table inet beside\ndelete table inet beside\ntable inet beside {\n'
+	printf 'chain c { type filter hook input priority 5; tcp dport %s drop; }\n}\n' "$1"
+}
+
+test_a_change_in_place_of_the_pending_one_has_its_way_back() {
+	prepare
+	begin 100
+	nft_rule 99 >"$TMP/other.nft"
+	fwsnap 1 apply --within 2 "$TMP/other.nft"
+	says "is pending"
+	are_live new
+	fwsnap 0 apply --replace-pending --within 2 "$TMP/other.nft"
+	are_not_live new
+	nft list table inet beside | grep -q 99 || fail "it is not in force"
+	comes_back old 3
+	nothing_happened
+}
+
+test_what_takes_the_place_of_the_pending_one_is_kept_alone() {
+	prepare
+	begin 100
+	nft_rule 99 >"$TMP/other.nft"
+	fwsnap 1 apply --replace-pending --within 100 /dev/null
+	are_live new
+	fwsnap 0 apply --replace-pending --no-confirm "$TMP/other.nft"
+	remember new
+	was_kept
+}
+
+test_hooks_run_after_the_undo_of_the_guard() {
+	prepare
+	mkdir -p "$ROOT/etc/fwsnap/hooks.d"
+	cat >"$ROOT/etc/fwsnap/hooks.d/note" <<-END
+		#!/bin/sh
+		echo "\$1 \$FWSNAP_RESULT \$FWSNAP_COMMAND" >>$TMP/hooks
+	END
+	chmod 755 "$ROOT/etc/fwsnap/hooks.d/note"
+	begin 1
+	comes_back old 1
+	within 2 grep -q '^post-rollback undone apply' "$TMP/hooks" || fail "$(cat "$TMP/hooks")"
+	nothing_happened
+}
+
+test_a_live_command_has_no_more_than_the_time_to_confirm() {
+	prepare
+	fwsnap 5 run --live --within 1 -- sh -c 'iptables -F; sleep 6; iptables -P INPUT ACCEPT; iptables -A INPUT -j DROP'
 	nothing_happened
 }
 
