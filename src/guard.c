@@ -236,6 +236,7 @@ static enum guard_state undo(const struct guard *g, struct record *r, const char
 	way_release(&w);
 	if (why && (state == GUARD_UNDONE || state == GUARD_LOST))
 		guard_tell(r, state, why, NULL);
+	step_hooks(r, state);
 	return state;
 }
 

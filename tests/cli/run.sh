@@ -234,4 +234,18 @@ test_a_hook_that_cannot_run_forbids() {
 	are_live before
 }
 
+test_a_hook_that_hangs_keeps_nobody_from_the_lock() {
+	load_host
+	hook 10-hangs <<-'END'
+		#!/bin/sh
+		[ "$1" != post-rollback ] || exec sleep 50
+	END
+	fwsnap 0 run --within 1 -- "${ban[@]}"
+	comes_back before 1
+	config "lock_wait = 1"
+	fwsnap 1 confirm
+	says "too late" "was undone"
+	ps -e -o args= | grep -qx "sleep 50" || fail "the hook was not run"
+}
+
 run_cases "$@"
