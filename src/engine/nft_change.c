@@ -84,9 +84,11 @@ static int take_turn(struct work *w, const struct step *step)
 	r = take_apart(s, &t->old, &t->olds);
 	if (!r)
 		r = take_apart(s, &t->new, &t->news);
-	if (!r)
-		items_compare(&t->olds, &t->news, &t->changes);
-	return r;
+	if (r)
+		return r;
+	nft_elements_let_go(t);
+	items_compare(&t->olds, &t->news, &t->changes);
+	return 0;
 }
 
 /* What change.c adds so that base chains are asked in their order: the table that is there, anew.

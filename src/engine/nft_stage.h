@@ -89,6 +89,8 @@ void nft_chains_end(struct nft_stage *s, const struct nft_side *old);
 
 /* Elements of sets that stay. */
 must_check int nft_elements_put(struct nft_stage *s, struct nft_turn *t);
+/* Dynamic elements that lead to a chain or an object that goes, go too. Before the items are compared. */
+void nft_elements_let_go(struct nft_turn *t);
 /* Whether any is added that jumps to a chain that is new. */
 bool nft_elements_jump(const struct nft_turn *t);
 
