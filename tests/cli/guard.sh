@@ -329,6 +329,35 @@ test_any_other_key_does_neither() {
 	was_kept
 }
 
+test_what_is_typed_before_the_question_is_no_answer() {
+	prepare
+	typed 5 'send=y\r' expect="$PROMPT" -- apply --within 1
+	nothing_happened
+}
+
+# It was not what that prompt has shown.
+test_y_does_not_keep_the_change_that_took_the_place() {
+	prepare
+	lock_out | sed 's/-i lo/-s 192.0.2.1/' >"$ROOT/etc/other"
+	typed 1 expect="$PROMPT" \
+		run='"$FWSNAP" --root "$ROOT" apply --within 3 --replace-pending "$ROOT/etc/other"' 'send=y\r' -- \
+		apply --within 15
+	prints "another change took the place of this one"
+	fwsnap 3 status
+	prints pending
+	comes_back old 3
+	nothing_happened
+}
+
+test_a_record_that_somebody_removed_is_not_called_undone() {
+	prepare
+	typed 6 expect="$PROMPT" run='rm -r "$ROOT"/run/fwsnap/pending.*' -- apply --within 15
+	prints "the record of the change is gone"
+	never "verified"
+	fwsnap 0 restore
+	nothing_happened
+}
+
 test_the_end_of_input_is_no_answer() {
 	prepare
 	typed 5 expect="$PROMPT" 'send=\004' -- apply --within 1
@@ -550,6 +579,20 @@ test_what_would_change_the_history_is_refused_while_a_change_is_pending() {
 	are_live new
 	comes_back old 6
 	nothing_happened
+}
+
+test_another_namespace_keeps_its_hands_off_the_history_of_a_pending_change() {
+	local command
+	prepare
+	begin 20
+	# shellcheck disable=SC2016
+	for command in save "apply --within 30" "apply --within 30 --replace-pending" "restore 1" prune; do
+		unshare --net bash -euc 'iptables -A INPUT -j DROP; "$FWSNAP" --root "$0" '"$command" "$ROOT" \
+			>"$TMP/out" 2>"$TMP/err" && fail "$command was done"
+		says "another network namespace" "pending" "the firewall is unchanged"
+	done
+	fwsnap 0 confirm
+	was_kept
 }
 
 test_unsaved_rules_come_back_and_are_in_the_history() {
