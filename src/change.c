@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 
 /* One way from live to target. */
 struct way {
@@ -24,7 +23,6 @@ struct way {
 	bool check; /* refuse with -ERESTART what is no longer as in live */
 	bool sent;  /* something reached the kernel */
 	bool held;
-	struct timespec begun;
 };
 
 /* Without a watch of live's capture nothing may have changed until there is one. */
@@ -103,21 +101,6 @@ static int way_release(struct way *w)
 	return r;
 }
 
-static void way_begin_time(struct way *w)
-{
-	if (!w->begun.tv_sec)
-		clock_gettime(CLOCK_MONOTONIC, &w->begun);
-}
-
-static void way_end_time(struct way *w)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	w->change->microseconds += (unsigned)((now.tv_sec - w->begun.tv_sec) * 1000000 +
-					      (now.tv_nsec - w->begun.tv_nsec) / 1000);
-}
-
 static void pass_engine(enum engine_id e)
 {
 	if (e == ENGINE_IPSET)
@@ -178,7 +161,6 @@ static int way_go(struct way *w)
 	if (r)
 		return r;
 	r = way_plan(w);
-	way_begin_time(w);
 	if (!r)
 		r = way_hold(w);
 	if (!r)
@@ -273,7 +255,6 @@ static int way_go_all(struct way *w)
 	if (r > 0)
 		r = way_go_again(w);
 	released = way_release(w);
-	way_end_time(w);
 	watch_close(w->own);
 	w->own = NULL;
 	fault_point("change-released");

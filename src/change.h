@@ -34,7 +34,6 @@ struct change {
 	struct strlist others;   /* what others changed meanwhile (and, if it is done, still is so): "inet fw by 'nft' (pid 123)" */
 	unsigned commits;        /* of all engines */
 	unsigned batches, messages; /* sent to nf_tables, and what they held */
-	unsigned microseconds;   /* from before the first commit until after the last */
 	bool held;               /* all packets were held back from the first commit to the last */
 };
 

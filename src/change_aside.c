@@ -27,6 +27,7 @@ static void name_aside(const struct ruleset *live, struct set_ref *set)
 		ipset_temporary_name(set->name, n++, name);
 	while (ruleset_set_named(live, name));
 	memcpy(set->name, name, sizeof(set->name));
+	set->aside = true;
 }
 
 /* Whether any rules refer to a set whose name has changed: 1, 0, -errno (logged). */
@@ -57,29 +58,34 @@ int aside_begin(struct aside *a, const struct ruleset *live, struct ruleset *tar
 	int r = 0;
 
 	*a = (struct aside){.any = false};
-	ruleset_outline(target, &a->outline);
 	for (size_t i = 0; i < target->nsets && r >= 0; i++) {
 		struct set_ref *set = &target->sets[i], before = *set;
 
 		if (!is_of_another_kind(live, target, set))
 			continue;
+		if (!a->any)
+			ruleset_outline(target, &a->outline);
+		a->any = true;
 		name_aside(live, set);
 		r = digest_rules(target);
-		if (r > 0)
-			a->any = true;
-		else
+		if (r <= 0)
 			*set = before;
 	}
+	if (r < 0)
+		aside_end(a, target);
 	return r < 0 ? r : 0;
 }
 
 void aside_end(struct aside *a, struct ruleset *target)
 {
-	for (size_t i = 0; a->any && i < target->nsets; i++)
+	if (!a->any)
+		return;
+	for (size_t i = 0; i < target->nsets; i++) {
 		memcpy(target->sets[i].name, a->outline.sets[i].name, sizeof(target->sets[i].name));
-	for (size_t i = 0; a->any && i < target->ntables; i++) {
-		target->tables[i].fixed = a->outline.tables[i].fixed;
-		target->tables[i].dynamic = a->outline.tables[i].dynamic;
+		target->sets[i].aside = false;
 	}
+	for (size_t i = 0; i < target->ntables; i++)
+		target->tables[i].fixed = a->outline.tables[i].fixed;
 	ruleset_release(&a->outline);
+	a->any = false;
 }

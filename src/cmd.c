@@ -54,6 +54,22 @@ struct guard context_guard(struct context *c)
 			      .lock_wait = c->config.lock_wait};
 }
 
+/* Its confirmation makes current what it has prepared in the history. */
+static int refuse_elsewhere(const struct guard *guard)
+{
+	struct pending p = {0};
+	bool found = guard_elsewhere(guard, &p);
+
+	if (found) {
+		cleanup_free char *text = pending_text(&p);
+
+		log_error("a change of another network namespace with the same history is pending (%s)",
+			  text);
+	}
+	pending_release(&p);
+	return found ? EXIT_FAILED : EXIT_DONE;
+}
+
 int refuse_pending(struct context *c)
 {
 	const struct guard guard = context_guard(c);
@@ -68,7 +84,7 @@ int refuse_pending(struct context *c)
 		status = EXIT_FAILED;
 	}
 	pending_release(&p);
-	return status;
+	return status ? status : refuse_elsewhere(&guard);
 }
 
 void prune_history(struct context *c)

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +39,15 @@ int trial_option(struct trial *t, int option, const char *value)
 	}
 }
 
+static bool is_pending(const struct trial *t)
+{
+	struct pending p = {0};
+	bool open = !guard_pending(&t->guard, &p) && pending_open(&p);
+
+	pending_release(&p);
+	return open;
+}
+
 int trial_begin(struct trial *t, bool unguarded_too)
 {
 	t->guard = context_guard(t->c);
@@ -52,7 +62,7 @@ int trial_begin(struct trial *t, bool unguarded_too)
 	}
 	if (!t->within)
 		t->within = TRIAL_WITHIN;
-	return t->replace_pending ? EXIT_DONE : refuse_pending(t->c);
+	return t->replace_pending && is_pending(t) ? EXIT_DONE : refuse_pending(t->c);
 }
 
 char *pending_text(const struct pending *p)
@@ -128,8 +138,19 @@ static void name_touched(const struct strlist *touched)
 		log_warning("NOT undone: %s", touched->s[i]);
 }
 
+/* Somebody removed it from /run: the guard took that for the end of the change. */
+static int forgotten(void)
+{
+	log_set_state(NULL);
+	log_error("the record of the change is gone, and with it the way back: 'fwsnap restore' loads "
+		  "what is saved");
+	return EXIT_LOST;
+}
+
 static int undone(struct trial *t, enum guard_state state)
 {
+	if (state == GUARD_IDLE)
+		return forgotten();
 	name_touched(t->touched);
 	if (state == GUARD_LOST)
 		return EXIT_LOST;
@@ -146,6 +167,13 @@ static int settled(struct trial *t, enum guard_state state)
 		log_note("confirmed from another session: these rules stay");
 		return EXIT_DONE;
 	}
+	if (state == GUARD_ARMED) {
+		log_set_state(NULL);
+		log_error("another change took the place of this one: 'fwsnap status' shows it");
+		return EXIT_FAILED;
+	}
+	if (state == GUARD_IDLE)
+		return forgotten();
 	why = pending_left(&t->pending) ? "taken back from another session" : "not confirmed in time";
 	name_touched(t->touched);
 	log_set_state(NULL);
@@ -223,16 +251,17 @@ static enum answer read_answer(bool *ended)
 	return !strcasecmp(line, "n") || !strcasecmp(line, "no") ? ANSWER_UNDO : ANSWER_NONE;
 }
 
-/* Whether nobody has to be asked any more; *state is what came of it. */
+/* Whether nobody has to be asked any more; *state is what came of it, GUARD_ARMED: another change took its place. */
 static bool is_settled(const struct trial *t, enum guard_state *state)
 {
 	struct pending p = {0};
 	bool known = !guard_pending(&t->guard, &p);
 
 	*state = p.state;
+	if (p.id && (strcmp(p.id, t->pending.id) || p.deadline != t->pending.deadline))
+		*state = GUARD_ARMED;
 	pending_release(&p);
-	return known && (*state == GUARD_CONFIRMED || *state == GUARD_UNDONE || *state == GUARD_LOST ||
-			 *state == GUARD_IDLE);
+	return known && *state != GUARD_SWAPPED && *state != GUARD_CONFIRMING && *state != GUARD_UNDOING;
 }
 
 static void show_prompt(const struct trial *t, unsigned *shown)
@@ -277,15 +306,21 @@ static enum answer ask(struct trial *t, enum guard_state *state)
 	return answer;
 }
 
-/* Nobody holds the lock while a person thinks. */
-static enum answer ask_unlocked(struct trial *t, enum guard_state *state)
+/* What was typed before the question is no answer to it. In the background that would stop us. */
+static void drop_typed_ahead(void)
+{
+	if (tcgetpgrp(STDIN_FILENO) == getpgrp())
+		tcflush(STDIN_FILENO, TCIFLUSH);
+}
+
+static enum answer ask_interruptibly(struct trial *t, enum guard_state *state)
 {
 	struct sigaction action = {.sa_handler = interrupt}, before;
 	enum answer answer;
 
-	context_unlock(t->c);
 	sigaction(SIGINT, &action, &before);
 	sigprocmask(SIG_SETMASK, &t->signals, NULL);
+	drop_typed_ahead();
 	answer = ask(t, state);
 	change_hold_signals(&t->signals);
 	sigaction(SIGINT, &before, NULL);
@@ -323,13 +358,16 @@ static int decide(struct trial *t)
 	if (!t->asks)
 		return tell_pending(t);
 	name_touched(t->touched);
-	answer = ask_unlocked(t, &state);
+	answer = ask_interruptibly(t, &state);
 	if (answer == ANSWER_SETTLED)
 		return settled(t, state);
 	if (context_lock(t->c)) {
 		log_error("it stays pending: 'fwsnap confirm %s' keeps it", t->pending.id);
 		return EXIT_DENIED;
 	}
+	/* whoever had the lock meanwhile may have settled it */
+	if (is_settled(t, &state))
+		return settled(t, state);
 	return answer == ANSWER_KEEP ? keep(t) : undo(t);
 }
 
@@ -353,6 +391,9 @@ static int swapped(struct trial *t)
 		undo_late(t);
 		return undo(t);
 	}
+	/* nobody holds the lock while a hook takes its time, or a person */
+	if (!t->no_confirm)
+		context_unlock(t->c);
 	run_hooks(t, HOOK_POST_CHANGE, t->no_confirm ? "done" : "pending");
 	return decide(t);
 }
@@ -402,15 +443,6 @@ static int act(struct trial *t)
 	if (t->act(t->arg) || (t->prepare && t->prepare(t->arg)))
 		return undo(t);
 	return swapped(t);
-}
-
-static bool is_pending(const struct trial *t)
-{
-	struct pending p = {0};
-	bool open = !guard_pending(&t->guard, &p) && pending_open(&p);
-
-	pending_release(&p);
-	return open;
 }
 
 int trial_run(struct trial *t)

@@ -236,6 +236,7 @@ static enum guard_state undo(const struct guard *g, struct record *r, const char
 	way_release(&w);
 	if (why && (state == GUARD_UNDONE || state == GUARD_LOST))
 		guard_tell(r, state, why, NULL);
+	step_hooks(r, state);
 	return state;
 }
 
@@ -372,6 +373,13 @@ static int drop(const char *folder)
 	return e < 0 ? log_errno(e, "cannot remove '%s'", folder) : 0;
 }
 
+/* Of another namespace that lives, or is guarded. */
+static bool is_elsewhere(const struct record *r)
+{
+	return !record_is_ours(r) && record_of_this_boot(r) &&
+	       (record_guarded(r) || netns_exists((uint64_t)r->netns));
+}
+
 /* *open: a change is pending there. */
 static int recover_one(const struct guard *g, const char *folder, bool *open)
 {
@@ -382,12 +390,11 @@ static int recover_one(const struct guard *g, const char *folder, bool *open)
 		log_warning("'%s' is damaged: it is removed", folder);
 	else if (e < 0)
 		return log_errno(e, "cannot read '%s'", folder);
-	if (e > 0 && record_is_ours(&r))
+	if (e > 0 && record_is_ours(&r)) {
 		e = recover_ours(g, &r);
-	else if (e > 0 && record_of_this_boot(&r) &&
-		 (record_guarded(&r) || netns_exists((uint64_t)r.netns)))
+	} else if (e > 0 && is_elsewhere(&r)) {
 		e = 0;
-	else {
+	} else {
 		record_release(&r);
 		e = drop(folder);
 	}
@@ -396,28 +403,57 @@ static int recover_one(const struct guard *g, const char *folder, bool *open)
 	return e;
 }
 
-int guard_recover(const struct guard *g)
+/* The folders of all records below the root. */
+static void list_folders(const struct guard *g, struct strlist *folders)
 {
 	cleanup_free char *dir = str_printf("%s/run/fwsnap", g->root);
 	DIR *d = opendir(dir);
+
+	for (struct dirent *entry; d && (entry = readdir(d));) {
+		cleanup_free char *folder = str_printf("%s/%s", dir, entry->d_name);
+
+		if (!strncmp(entry->d_name, "pending.", strlen("pending.")))
+			strlist_add(folders, folder);
+	}
+	if (d)
+		closedir(d);
+}
+
+int guard_recover(const struct guard *g)
+{
+	cleanup_strlist struct strlist folders = {NULL, 0};
 	bool open = false;
 	unsigned id;
 	int e = 0, found = 0;
 
-	for (struct dirent *entry; d && e >= 0 && (entry = readdir(d));) {
-		cleanup_free char *folder = str_printf("%s/%s", dir, entry->d_name);
-
-		if (strncmp(entry->d_name, "pending.", strlen("pending.")))
-			continue;
-		e = recover_one(g, folder, &open);
+	list_folders(g, &folders);
+	for (size_t i = 0; i < folders.n && e >= 0; i++) {
+		e = recover_one(g, folders.s[i], &open);
 		found |= e > 0;
 	}
-	if (d)
-		closedir(d);
 	if (e >= 0 && !open && g->store) {
 		e = store_pending(g->store, &id);
 		if (!e && id)
 			e = store_abandon(g->store);
 	}
 	return e < 0 ? e : found;
+}
+
+bool guard_elsewhere(const struct guard *g, struct pending *p)
+{
+	cleanup_strlist struct strlist folders = {NULL, 0};
+	bool found = false;
+
+	*p = (struct pending){0};
+	list_folders(g, &folders);
+	for (size_t i = 0; i < folders.n && !found; i++) {
+		struct record r = {0};
+
+		found = record_read_folder(&r, g->root, folders.s[i]) > 0 &&
+			pending_open(&r.pending) && is_elsewhere(&r);
+		if (found)
+			take_pending(&r, p);
+		record_release(&r);
+	}
+	return found;
 }

@@ -77,6 +77,9 @@ struct guard {
 /* The record of the caller's namespace; state GUARD_IDLE if there is none (or it is another namespace's). */
 must_check int guard_pending(const struct guard *g, struct pending *p);
 
+/* Whether a change of another namespace is pending below the same root, where both have one history: which. */
+bool guard_elsewhere(const struct guard *g, struct pending *p);
+
 /*
  * Writes the record with the way back (fsynced) and starts the guard: from here on the old rules come back by themselves. story: id
  * is made and set here; what, user, from, within, touched are the caller's. after NULL: not yet known (run --live).

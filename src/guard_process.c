@@ -94,39 +94,48 @@ static const char *due(const struct record *r, int64_t *left)
 	}
 }
 
-static void undo(struct guarding *g, struct store *store, const char *why)
+static enum guard_state undo(struct guarding *g, struct store *store)
 {
-	enum guard_state state;
-
 	if (way_load(&g->way, &g->record))
 		log_warning("what others changed meanwhile is taken back, too");
-	state = step_undo(&g->record, &g->way, store);
-	if (state == GUARD_UNDONE || state == GUARD_LOST || (state == GUARD_UNDOING && !g->told))
-		guard_tell(&g->record, state, why, buf_str(&said));
-	if (state == GUARD_UNDOING) {
-		g->told = true;
-		pause_for(&g->record, TICK_MS * 1000000LL);
-	}
-	buf_release(&said);
+	return step_undo(&g->record, &g->way, store);
 }
 
 /*
  * With the lock, or without it once its time is up: then the store is another's, and a confirm that
  * is under way has won.
  */
-static void act(struct guarding *g, int lock, const char *why)
+static enum guard_state act(struct guarding *g, int lock)
 {
+	enum guard_state state = g->record.pending.state;
 	struct store store = {0};
 	struct store *s = NULL;
 
 	if (lock >= 0 && g->record.store && !store_open(&store, g->record.store, g->root, false) &&
 	    store_recover(&store) >= 0)
 		s = &store;
-	if (g->record.pending.state != GUARD_CONFIRMING)
-		undo(g, s, why);
+	if (state != GUARD_CONFIRMING)
+		state = undo(g, s);
 	else if (lock >= 0 && step_confirm(&g->record, s) < 0)
 		log_warning("'%s' could not be confirmed", g->record.pending.what);
 	store_close(&store);
+	return state;
+}
+
+/* Nobody who wants the lock has to wait for terminals and hooks. */
+static void follow_up(struct guarding *g, enum guard_state state, const char *why)
+{
+	g->over = state == GUARD_UNDONE || state == GUARD_LOST;
+	if (g->over || (state == GUARD_UNDOING && !g->told))
+		guard_tell(&g->record, state, why, buf_str(&said));
+	buf_release(&said);
+	g->told |= state == GUARD_UNDOING;
+	if (!g->over) {
+		pause_for(&g->record, TICK_MS * 1000000LL);
+		return;
+	}
+	step_hooks(&g->record, state);
+	guard_tell_log(buf_str(&said));
 }
 
 /*
@@ -154,13 +163,18 @@ static void refresh(struct guarding *g)
 static void take_and_act(struct guarding *g, const char *why)
 {
 	enum guard_state state = g->record.pending.state;
-	cleanup_close int lock = lock_take_root(g->root, LOCK_SECONDS, NULL);
+	int lock = lock_take_root(g->root, LOCK_SECONDS, NULL);
 	int64_t left;
+	bool acts;
 
 	fault_point("guard-locked");
 	refresh(g);
-	if (g->record.pending.state == state && due(&g->record, &left))
-		act(g, lock, why);
+	acts = g->record.pending.state == state && due(&g->record, &left);
+	if (acts)
+		state = act(g, lock);
+	close_p(&lock);
+	if (acts)
+		follow_up(g, state, why);
 }
 
 static void stand(struct guarding *g)
@@ -168,7 +182,7 @@ static void stand(struct guarding *g)
 	const struct record *r = &g->record;
 	int64_t left;
 
-	while (pending_open(&r->pending)) {
+	while (pending_open(&r->pending) && !g->over) {
 		const char *why = due(r, &left);
 
 		if (why)

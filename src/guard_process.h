@@ -21,6 +21,7 @@ struct guarding {
 	struct way way; /* in memory */
 	bool stops;          /* SIGTERM is a service manager's: it undoes at once */
 	bool told;           /* that it is held up */
+	bool over;           /* the old rules are back, or lost, whether or not that could be noted */
 	bool again;          /* another one stood here before */
 	int watcher;         /* the watcher's lock */
 };

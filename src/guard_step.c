@@ -32,14 +32,6 @@ void way_release(struct way *w)
 	*w = (struct way){0};
 }
 
-static void run_hooks(const struct record *r, enum guard_state state)
-{
-	const struct hook h = {r->root, HOOK_POST_ROLLBACK, r->pending.what,
-			       state == GUARD_LOST ? "lost" : "undone"};
-
-	hooks_run(&h);
-}
-
 /* It is final either way: who cannot be told here is told by the terminals and the log. */
 static void finish(struct record *r, enum guard_state state, struct store *store)
 {
@@ -53,7 +45,6 @@ static void finish(struct record *r, enum guard_state state, struct store *store
 	if (store && store_abandon(store))
 		log_warning("what was prepared to be saved is still there");
 	fault_point("guard-finished");
-	run_hooks(r, state);
 }
 
 static enum guard_state undo(struct record *r, struct way *w)
@@ -99,6 +90,15 @@ enum guard_state step_undo(struct record *r, struct way *w, struct store *store)
 	if (result != GUARD_UNDOING)
 		finish(r, result, store);
 	return result;
+}
+
+void step_hooks(const struct record *r, enum guard_state state)
+{
+	const struct hook h = {r->root, HOOK_POST_ROLLBACK, r->pending.what,
+			       state == GUARD_LOST ? "lost" : "undone"};
+
+	if (state == GUARD_UNDONE || state == GUARD_LOST)
+		hooks_run(&h);
 }
 
 int step_confirm(struct record *r, struct store *store)

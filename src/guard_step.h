@@ -25,6 +25,9 @@ void way_release(struct way *w);
  */
 enum guard_state step_undo(struct record *r, struct way *w, struct store *store);
 
+/* What follows step_undo, after all that people wait for: the hooks may take long. */
+void step_hooks(const struct record *r, enum guard_state state);
+
 /*
  * Confirms: swapped or confirming become confirmed. 0; 1: the texts are not all in place (logged); -ENOENT:
  * another process was quicker; other -errno: nothing was saved, it is swapped (logged).

@@ -81,7 +81,7 @@ static void tell_terminals(const struct record *r, const char *text)
 		tell_terminal(terminals.s[i], &lines);
 }
 
-static void tell_log(const char *text)
+void guard_tell_log(const char *text)
 {
 	cleanup_free char *copy = str_dup(text);
 
@@ -104,6 +104,6 @@ void guard_tell(const struct record *r, enum guard_state state, const char *why,
 		buf_add_str(&text, said);
 	fault_point("guard-tell");
 	tell_terminals(r, buf_str(&text));
-	tell_log(buf_str(&text));
+	guard_tell_log(buf_str(&text));
 	fault_point("guard-told");
 }

@@ -13,5 +13,7 @@
  * Waits for no terminal.
  */
 void guard_tell(const struct record *r, enum guard_state state, const char *why, const char *said);
+/* The same for lines that concern the log alone. */
+void guard_tell_log(const char *text);
 
 #endif

@@ -74,8 +74,7 @@ static int add_pairs(struct comparing *c, const struct ruleset *live,
 	return r;
 }
 
-/* A table of which nothing is mentioned goes under its own name, else what it loses under theirs.
- */
+/* What a table loses, or an ipset that is gone. */
 static void find_unmentioned(const struct pair *p, const struct mentions *m, struct strlist *out)
 {
 	if (!p->old)

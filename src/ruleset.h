@@ -71,6 +71,7 @@ struct set_ref {
 	uint16_t index;
 	char name[32];
 	bool written;   /* some rule's SET target adds to it or deletes from it */
+	bool aside;     /* the name is that of a temporary set, which rules are to use meanwhile */
 	uint16_t now;   /* where it is to be loaded; 65535: not there */
 };
 #define SET_REF_NONE 65535

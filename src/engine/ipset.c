@@ -4,145 +4,18 @@
 #include "log.h"
 
 #include <errno.h>
-#include <linux/netfilter.h>
 #include <stdio.h>
 #include <string.h>
-
-struct reader {
-	struct ruleset *rs;
-	const struct capture *capture;
-	struct ipset_kernel *kernel;
-	bool temporaries; /* these too */
-	struct table *table; /* whose members come next; NULL: of a set that is passed over */
-	struct ipset_writer writer;
-	struct ipset_digest digest;
-};
-
-static bool is_temporary(const char *name)
-{
-	return !strncmp(name, IPSET_TEMPORARY, strlen(IPSET_TEMPORARY));
-}
-
-static void note_set(struct reader *rd, const char *name)
-{
-	struct set_ref *s = array_grow(&rd->rs->sets, &rd->rs->nsets, sizeof(*s));
-
-	s->index = ipset_index(rd->kernel, name);
-	strncpy(s->name, name, sizeof(s->name) - 1);
-}
-
-static int end_table(struct reader *rd)
-{
-	struct table *t = rd->table;
-
-	rd->table = NULL;
-	return t ? capture_flush(rd->capture, t, true) : 0;
-}
-
-static int begin_table(struct reader *rd, const struct nlmsghdr *nlh, const char *name)
-{
-	int r = end_table(rd);
-
-	if (r < 0)
-		return r;
-	note_set(rd, name);
-	if (is_temporary(name) && !rd->temporaries)
-		return 0;
-	rd->table = ruleset_add(rd->rs, ENGINE_IPSET, NFPROTO_UNSPEC, name);
-	rd->writer = (struct ipset_writer){.records = &rd->table->records};
-	rd->digest.table = rd->table;
-	rd->digest.position = 0;
-	ipset_store_create(&rd->table->records, nlh);
-	ipset_digest_create(&rd->digest, (const void *)rd->table->records.data);
-	return 0;
-}
-
-static int read_member(struct reader *rd, const struct nlattr *member)
-{
-	struct ipset_writer *w = &rd->writer;
-	int r = 0;
-
-	if (ipset_writer_full(w, member)) {
-		ipset_writer_close(w);
-		r = capture_flush(rd->capture, rd->table, false);
-	}
-	ipset_digest_member(&rd->digest, ipset_store_member(w, rd->kernel->protocol,
-							    rd->table->name, member));
-	return r;
-}
-
-/* A set is one message or more; the first one tells its type. */
-static int read_message(const struct nlmsghdr *nlh, void *arg)
-{
-	const struct nlattr *tb[IPSET_ATTR_CMD_MAX + 1], *member, *nest;
-	struct reader *rd = arg;
-	size_t len;
-	const struct nlattr *first = netlink_first(nlh, &len);
-	int r = 0;
-
-	netlink_attributes(first, len, tb, IPSET_ATTR_CMD_MAX);
-	if (tb[IPSET_ATTR_TYPENAME]) {
-		if (!ipset_create_ok(tb))
-			return -EBADMSG;
-		r = begin_table(rd, nlh, netlink_str(tb[IPSET_ATTR_SETNAME]));
-	}
-	nest = tb[IPSET_ATTR_ADT];
-	if (r < 0 || !rd->table || !nest)
-		return r;
-	netlink_each(member, mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest))
-	{
-		r = read_member(rd, member);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int ipset_capture(struct ruleset *rs, const struct capture *c)
-{
-	cleanup_ipset struct ipset_kernel k = IPSET_KERNEL_INIT;
-	struct reader rd = {.rs = rs, .capture = c, .kernel = &k};
-	int r = ipset_open(&k, false);
-
-	if (r < 0 || !k.protocol)
-		return r;
-	r = ipset_dump(&k, NULL, read_message, &rd);
-	if (!r)
-		r = end_table(&rd);
-	ipset_digest_release(&rd.digest);
-	if (r == -EINTR || r == -EAGAIN)
-		return -EAGAIN;
-	return r < 0 ? log_errno(r, "cannot read the ipsets") : 0;
-}
-
-/* Reads one set as it is now into a zeroed ruleset. written: as in struct set_ref. */
-static int read_set(struct ipset_kernel *k, const char *name, bool written, struct ruleset *out)
-{
-	const struct capture all = {0};
-	struct reader rd = {.rs = out, .capture = &all, .kernel = k, .temporaries = true};
-	int r = ipset_dump(k, name, read_message, &rd);
-
-	if (!r)
-		r = end_table(&rd);
-	ipset_digest_release(&rd.digest);
-	if (!r && !out->ntables)
-		r = -ENOENT;
-	if (r < 0)
-		return r;
-	out->sets[0].written = written;
-	ruleset_finish(out);
-	return 0;
-}
 
 /* What was done for a step, to be undone if a later one fails. */
 enum deed {
 	DEED_NONE,
-	DEED_MADE,   /* the set was made */
-	DEED_STAGED, /* the new set is there under the temporary name */
-	DEED_JOINED, /* it changes in place: the new members are there, the old ones may be gone */
-	DEED_SWAPPED,/* the new set is there, the old one has the temporary name */
-	DEED_REMADE, /* of another type: the old set is gone */
-	DEED_WAITS,  /* of another type, and rules refer to the old one: they are to use the temporary */
+	DEED_MADE,    /* the set was made */
+	DEED_STAGED,  /* the new set is there under the temporary name */
+	DEED_JOINED,  /* it changes in place: the new members are there, the old ones may be gone */
+	DEED_SWAPPED, /* the new set is there, the old one has the temporary name */
+	DEED_REMADE,  /* of another type: the old set is gone */
+	DEED_WAITS,   /* of another type, and rules refer to the old one: they use the temporary */
 };
 
 struct work {
@@ -151,9 +24,9 @@ struct work {
 	char temporary[IPSET_MAXNAMELEN];
 	bool aside; /* rules will be on the temporary one: it is not to be swapped */
 	bool written;
-	bool moves;         /* members that stay are carried over as they are */
+	bool moves;	    /* members that stay are carried over as they are */
 	struct ruleset now; /* the set as it was when the new one was filled */
-	bool in_place;      /* members come and go one by one */
+	bool in_place;	    /* members come and go one by one */
 	struct ipset_update update;
 };
 
@@ -191,11 +64,11 @@ bool ipset_can_swap(const struct table *a, const struct table *b)
 	return a->family == b->family && !strcmp(members_of_type(a), members_of_type(b));
 }
 
-/* The temporary name that rules of the target have for the set, or NULL: they have its own. */
+/* Where rules of the target have a temporary name for the set; NULL: they have its own. */
 static struct set_ref *find_aside(const struct ruleset *target, const char *name)
 {
 	for (size_t i = 0; i < target->nsets; i++)
-		if (ipset_stands_for(target->sets[i].name, name))
+		if (target->sets[i].aside && ipset_stands_for(target->sets[i].name, name))
 			return &target->sets[i];
 	return NULL;
 }
@@ -223,8 +96,8 @@ static bool is_written(const struct ruleset *rs, const char *name)
 }
 
 /*
- * Members that stay keep their counters and remaining times, dynamic ones are those of now. What comes in until the
- * swap is caught up with behind it.
+ * Members that stay keep their counters and remaining times, dynamic ones are those of now. What
+ * comes in until the swap is caught up with behind it.
  */
 static int stage_members(struct ipset_kernel *k, struct work *w, const struct ruleset *live)
 {
@@ -234,9 +107,10 @@ static int stage_members(struct ipset_kernel *k, struct work *w, const struct ru
 
 	w->written = is_written(s->names, s->new->name);
 	/* as live has it until it was compared: rules that write to it may come or go */
-	r = read_set(k, s->new->name, is_written(live ? live : s->names, s->new->name), &w->now);
+	r = ipset_read(k, s->new->name, is_written(live ? live : s->names, s->new->name), &w->now);
 	if (r < 0)
-		return r == -EINTR ? -ERESTART : log_errno(r, "cannot read ipset '%s'", s->new->name);
+		return r == -EINTR ? -ERESTART
+				   : log_errno(r, "cannot read ipset '%s'", s->new->name);
 	if (live && !table_equal(s->old, w->now.tables))
 		return -ERESTART;
 	w->now.sets[0].written = w->written;
@@ -271,7 +145,7 @@ static int stage(struct ipset_kernel *k, struct work *w, const struct ruleset *l
 static int catch_up(struct ipset_kernel *k, struct work *w)
 {
 	struct ruleset late = {0};
-	int r = read_set(k, w->temporary, w->written, &late);
+	int r = ipset_read(k, w->temporary, w->written, &late);
 
 	if (!r)
 		r = ipset_follow(k, &w->now, &late, step_name(w->step));
@@ -357,14 +231,14 @@ static int collect_temporary(const struct nlmsghdr *nlh, void *arg)
 	const struct nlattr *first = netlink_first(nlh, &len);
 
 	netlink_attributes(first, len, tb, IPSET_ATTR_CMD_MAX);
-	if (is_temporary(netlink_str(tb[IPSET_ATTR_SETNAME])))
+	if (ipset_is_temporary(netlink_str(tb[IPSET_ATTR_SETNAME])))
 		strlist_add(arg, netlink_str(tb[IPSET_ATTR_SETNAME]));
 	return 0;
 }
 
 /*
- * nf_tables lets go of what deleted rules referred to some time after the commit, but when a socket is
- * closed it has done so.
+ * nf_tables lets go of what deleted rules referred to some time after the commit, but when a socket
+ * is closed it has done so.
  */
 static int destroy_released(struct ipset_kernel *k, const char *name, bool quiet)
 {
@@ -397,7 +271,10 @@ static bool is_list(const struct step *s)
 	return s->new && s->new->type && !strcmp(s->new->type, "list:set");
 }
 
-/* The new members of all sets come before any old one goes: what some set has before and after always has one. */
+/*
+ * The new members of all sets come before any old one goes: what is in some set before and
+ * after is in one at every moment.
+ */
 static int join_members(struct ipset_kernel *k, struct work *w)
 {
 	if (!w->in_place)
@@ -522,8 +399,8 @@ static bool changes_in_place(const struct plan *plan, const struct step *s)
 }
 
 /*
- * A set that is new, or that nothing refers to any more, changes nothing for packets. Sets that change in place are
- * one commit, however many.
+ * A set that is new, or that nothing refers to any more, changes nothing for packets. Sets that
+ * change in place are one commit, however many.
  */
 static unsigned ipset_count(const struct plan *plan)
 {

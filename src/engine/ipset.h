@@ -27,6 +27,7 @@
 
 /* Sets of these names are of a change that is under way, or was cut off: never captured. */
 #define IPSET_TEMPORARY "fwsnap-tmp-"
+bool ipset_is_temporary(const char *name);
 
 /*
  * Such a name says which set it stands for: rules may be on it if a change was cut off. n: the name is
@@ -91,7 +92,8 @@ struct digest ipset_member_digest(struct ipset_digest *d, const struct nlattr *m
 struct digest ipset_member_key(struct ipset_digest *d, const struct nlattr *member);
 void ipset_digest_member(struct ipset_digest *d, const struct nlattr *member);
 void ipset_digest_release(struct ipset_digest *d);
-/* The engine's digest, items and compose (engine.h). */
+/* The engine's capture, digest, items and compose (engine.h). */
+int ipset_capture(struct ruleset *rs, const struct capture *c);
 must_check int ipset_digest(struct ruleset *rs, struct table *t);
 int ipset_items(struct ruleset *rs, const struct table *t, struct items *out);
 int ipset_compose(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
@@ -142,6 +144,13 @@ must_check int ipset_dump(struct ipset_kernel *k, const char *name, netlink_call
 #define IPSET_ALL_NAMES ""
 
 /*
+ * Reads one set as it is now, a temporary one too, into a zeroed ruleset. written: as in struct set_ref. -errno, not
+ * logged.
+ */
+must_check int ipset_read(struct ipset_kernel *k, const char *name, bool written,
+			  struct ruleset *out);
+
+/*
  * Records that change a set member by member, in place: with `join` sent it has the old and the new ones, with
  * `part` too the new ones alone. The way back from anywhere: `rejoin`, then `unjoin`.
  */
@@ -151,9 +160,11 @@ struct ipset_update {
 void ipset_update_release(struct ipset_update *u);
 
 /*
- * What makes `new` of `names` of `old` of `now`; both have records. Equal members are not in it, nor dynamic ones
- * that only the old set has: those stay. False: it cannot change in place, since it is made differently, has an order, has
- * no room for old and new members together, or members of it take out of larger ones.
+ * What makes `new` of `names` of `old` of `now`; both have records. Equal members are not in it, nor dynamic
+ * ones that only the old set has: those stay. What a look-up finds in both sets it finds at every moment, and
+ * what it finds in neither it never finds; look-ups whose answers change do not change all at once. False: the
+ * set cannot change so, since it is made differently, has an order, has no room for old and new members
+ * together, or members that change take out of larger ones.
  */
 bool ipset_update(struct ruleset *now, const struct table *old, struct ruleset *names,
 		  const struct table *new, struct ipset_update *update);

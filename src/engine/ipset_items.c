@@ -123,7 +123,7 @@ static bool is_same(const struct nlattr *a, const struct nlattr *b)
 
 #define GLANCE 8
 
-/* How many members of a, from the i-th on, stand before one that is b's j-th; GLANCE: too many to tell. */
+/* How many members of a, from its i-th on, stand before one that is b's j-th; GLANCE: too many. */
 static size_t glance(const struct side *a, size_t i, const struct side *b, size_t j)
 {
 	size_t ahead = 0;
@@ -141,7 +141,7 @@ static void keep(struct side *s, size_t *kept, size_t *i, size_t count)
 		s->member[(*kept)++] = s->member[(*i)++];
 }
 
-/* Most sets that are alike are dumped in the same order: that is quicker than to look up each member. */
+/* Sets that are alike are mostly dumped in the same order: that is quicker than to look up each. */
 static void skip_common(struct side *a, struct side *b)
 {
 	size_t i = 0, j = 0, kept_a = 0, kept_b = 0;

@@ -241,8 +241,8 @@ static uint32_t room_of(const struct table *t)
 }
 
 /*
- * With old and new members together a packet that both know is known, and one that neither knows is not, but
- * for members that take out of larger ones; one member by itself is one step.
+ * Old and new members together answer as both sets do where those agree, unless members take out of
+ * larger ones; one member by itself is one step.
  */
 static bool is_gradual(const struct updating *u)
 {

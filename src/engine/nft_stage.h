@@ -8,8 +8,10 @@
  *
  *   prepare  new objects, sets with elements, chains; nothing refers to them
  *   stage    added elements; in chains that change, where none of it is reached, rules with sets
- *   switch   rules are added and deleted, elements deleted, policies set behind a verdict to the
- * same effect clean    those verdicts go
+ *   switch   rules are added and deleted, elements deleted; a verdict like its policy to be ends a chain
+ *   policy   policies are set, once no packet is on its way through the rules of before: it would
+ *            meet the new policy at their end
+ *   clean    those verdicts go
  *
  * Each is one batch; those that would be empty are not sent, and the first two are one where they
  * can. New rules are out of reach in the stage
@@ -23,7 +25,7 @@
 
 #include "engine/nft_put.h"
 
-enum nft_step { NFT_PREPARE, NFT_STAGE, NFT_SWITCH, NFT_CLEAN, NFT_STEPS };
+enum nft_step { NFT_PREPARE, NFT_STAGE, NFT_SWITCH, NFT_POLICY, NFT_CLEAN, NFT_STEPS };
 
 /* A table on its way. */
 struct nft_turn {

@@ -329,6 +329,35 @@ test_any_other_key_does_neither() {
 	was_kept
 }
 
+test_what_is_typed_before_the_question_is_no_answer() {
+	prepare
+	typed 5 'send=y\r' expect="$PROMPT" -- apply --within 1
+	nothing_happened
+}
+
+# It was not what that prompt has shown.
+test_y_does_not_keep_the_change_that_took_the_place() {
+	prepare
+	lock_out | sed 's/-i lo/-s 192.0.2.1/' >"$ROOT/etc/other"
+	typed 1 expect="$PROMPT" \
+		run='"$FWSNAP" --root "$ROOT" apply --within 3 --replace-pending "$ROOT/etc/other"' 'send=y\r' -- \
+		apply --within 15
+	prints "another change took the place of this one"
+	fwsnap 3 status
+	prints pending
+	comes_back old 3
+	nothing_happened
+}
+
+test_a_record_that_somebody_removed_is_not_called_undone() {
+	prepare
+	typed 6 expect="$PROMPT" run='rm -r "$ROOT"/run/fwsnap/pending.*' -- apply --within 15
+	prints "the record of the change is gone"
+	never "verified"
+	fwsnap 0 restore
+	nothing_happened
+}
+
 test_the_end_of_input_is_no_answer() {
 	prepare
 	typed 5 expect="$PROMPT" 'send=\004' -- apply --within 1
@@ -353,6 +382,18 @@ test_a_confirmation_from_elsewhere_ends_the_prompt() {
 test_a_rollback_from_elsewhere_ends_the_prompt() {
 	prepare
 	typed 5 expect="$PROMPT" run='"$FWSNAP" --root "$ROOT" rollback' -- apply --within 15
+	nothing_happened
+}
+
+test_a_change_in_place_of_the_pending_one_ends_its_prompt() {
+	prepare
+	nft_rule 99 >"$TMP/other.nft"
+	export TMP
+	typed 1 expect="$PROMPT" \
+		run='sleep 1; "$FWSNAP" --root "$ROOT" apply --replace-pending --within 3 "$TMP/other.nft"' -- \
+		apply --within 100
+	prints "took the place"
+	comes_back old 4
 	nothing_happened
 }
 
@@ -401,6 +442,56 @@ test_without_a_terminal_and_a_time_nothing_happens() {
 	fwsnap 2 apply --within 5 --no-confirm
 	are_live old
 	files_are before
+	nothing_happened
+}
+
+nft_rule() { # PORT
+	printf 'table inet beside\ndelete table inet beside\ntable inet beside {\n'
+	printf 'chain c { type filter hook input priority 5; tcp dport %s drop; }\n}\n' "$1"
+}
+
+test_a_change_in_place_of_the_pending_one_has_its_way_back() {
+	prepare
+	begin 100
+	nft_rule 99 >"$TMP/other.nft"
+	fwsnap 1 apply --within 2 "$TMP/other.nft"
+	says "is pending"
+	are_live new
+	fwsnap 0 apply --replace-pending --within 2 "$TMP/other.nft"
+	are_not_live new
+	nft list table inet beside | grep -q 99 || fail "it is not in force"
+	comes_back old 3
+	nothing_happened
+}
+
+test_what_takes_the_place_of_the_pending_one_is_kept_alone() {
+	prepare
+	begin 100
+	nft_rule 99 >"$TMP/other.nft"
+	fwsnap 1 apply --replace-pending --within 100 /dev/null
+	are_live new
+	fwsnap 0 apply --replace-pending --no-confirm "$TMP/other.nft"
+	remember new
+	was_kept
+}
+
+test_hooks_run_after_the_undo_of_the_guard() {
+	prepare
+	mkdir -p "$ROOT/etc/fwsnap/hooks.d"
+	cat >"$ROOT/etc/fwsnap/hooks.d/note" <<-END
+		#!/bin/sh
+		echo "\$1 \$FWSNAP_RESULT \$FWSNAP_COMMAND" >>$TMP/hooks
+	END
+	chmod 755 "$ROOT/etc/fwsnap/hooks.d/note"
+	begin 1
+	comes_back old 1
+	within 2 grep -q '^post-rollback undone apply' "$TMP/hooks" || fail "$(cat "$TMP/hooks")"
+	nothing_happened
+}
+
+test_a_live_command_has_no_more_than_the_time_to_confirm() {
+	prepare
+	fwsnap 5 run --live --within 1 -- sh -c 'iptables -F; sleep 6; iptables -P INPUT ACCEPT; iptables -A INPUT -j DROP'
 	nothing_happened
 }
 
@@ -488,6 +579,20 @@ test_what_would_change_the_history_is_refused_while_a_change_is_pending() {
 	are_live new
 	comes_back old 6
 	nothing_happened
+}
+
+test_another_namespace_keeps_its_hands_off_the_history_of_a_pending_change() {
+	local command
+	prepare
+	begin 20
+	# shellcheck disable=SC2016
+	for command in save "apply --within 30" "apply --within 30 --replace-pending" "restore 1" prune; do
+		unshare --net bash -euc 'iptables -A INPUT -j DROP; "$FWSNAP" --root "$0" '"$command" "$ROOT" \
+			>"$TMP/out" 2>"$TMP/err" && fail "$command was done"
+		says "another network namespace" "pending" "the firewall is unchanged"
+	done
+	fwsnap 0 confirm
+	was_kept
 }
 
 test_unsaved_rules_come_back_and_are_in_the_history() {

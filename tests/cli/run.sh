@@ -234,4 +234,27 @@ test_a_hook_that_cannot_run_forbids() {
 	are_live before
 }
 
+test_a_hook_that_hangs_keeps_nobody_from_the_lock() {
+	load_host
+	hook 10-hangs <<-'END'
+		#!/bin/sh
+		[ "$1" = pre-change ] || exec sleep 50
+	END
+	config "lock_wait = 1"
+	"$FWSNAP" --root "$ROOT" run --within 2 -- "${ban[@]}" >"$TMP/run" 2>&1 &
+	within 5 hangs || fail "the hook was not run"
+	fwsnap 0 confirm
+	kill $!
+	fwsnap 0 restore 1
+	"$FWSNAP" --root "$ROOT" run --within 1 -- "${ban[@]}" >"$TMP/run" 2>&1 &
+	within 5 is_banned || fail "it was not changed"
+	comes_back before 1
+	fwsnap 1 confirm
+	says "too late" "was undone"
+}
+
+hangs() {
+	ps -e -o args= | grep -qx "sleep 50"
+}
+
 run_cases "$@"

@@ -170,7 +170,6 @@ static void packets_are_held_only_between_commits(void **state)
 	assert_int_equal(change_run(&c), CHANGE_DONE);
 	assert_true(c.held);
 	assert_true(c.commits >= 3);
-	assert_true(c.microseconds > 0);
 	change_release(&c);
 	assert_nothing_is_left();
 	place_capture(&before);
