@@ -125,6 +125,7 @@ struct ranked {
 struct side {
 	const struct entry *e;
 	size_t n;
+	bool fed; /* the set of the elements */
 };
 
 struct comparing {
@@ -175,6 +176,11 @@ static void compare_rules(struct comparing *c, const struct side *old, const str
 	free(digests);
 }
 
+static bool is_silent(const struct item *item, const struct side *other)
+{
+	return item->silent && (!item->fed || other->fed);
+}
+
 static void compare_others(struct comparing *c, const struct side *old, const struct side *new)
 {
 	size_t i = 0, j = 0;
@@ -184,12 +190,13 @@ static void compare_others(struct comparing *c, const struct side *old, const st
 		const struct entry *b = j < new->n ? &new->e[j] : NULL;
 		int order = !a ? 1 : !b ? -1 : compare_identity(a->item, b->item);
 
-		if (order < 0 && !a->item->silent)
+		if (order < 0 && !is_silent(a->item, new))
 			removed(c, a, 0);
-		else if (order > 0 && !b->item->silent)
+		else if (order > 0 && !is_silent(b->item, old))
 			added(c, b, 0);
 		else if (!order && !digest_equal(a->item->digest, b->item->digest) &&
-			 !(a->item->kind == ITEM_ELEMENT && a->item->silent && b->item->silent))
+			 !(a->item->kind == ITEM_ELEMENT && is_silent(a->item, new) &&
+			   is_silent(b->item, old)))
 			found(c, (struct item_change){a->item, b->item, 0}, b->index);
 		i += order <= 0;
 		j += order >= 0;
@@ -213,6 +220,20 @@ static size_t first_index(const struct side *s)
 		if (s->e[i].index < least)
 			least = s->e[i].index;
 	return least;
+}
+
+static int compare_found(const void *wanted, const void *entry)
+{
+	return compare_group(wanted, ((const struct entry *)entry)->item);
+}
+
+/* Whether rules add to the set of an element, or it is not there to tell. */
+static bool is_fed(const struct entry *e, size_t n, const struct item *element)
+{
+	const struct item set = {.kind = ITEM_SET, .name = element->name};
+	const struct entry *found = n ? bsearch(&set, e, n, sizeof(*e), compare_found) : NULL;
+
+	return !found || found->item->fed;
 }
 
 static int compare_ranked(const void *a, const void *b)
@@ -240,11 +261,16 @@ void items_compare(const struct items *old, const struct items *new, struct item
 
 	while (i < old->n || j < new->n) {
 		int order = i == old->n ? 1 : j == new->n ? -1 : compare_group(a[i].item, b[j].item);
-		struct side was = {a + i, order <= 0 ? group_length(a + i, old->n - i) : 0};
-		struct side is = {b + j, order >= 0 ? group_length(b + j, new->n - j) : 0};
+		struct side was = {a + i, order <= 0 ? group_length(a + i, old->n - i) : 0, false};
+		struct side is = {b + j, order >= 0 ? group_length(b + j, new->n - j) : 0, false};
+		const struct item *item = (is.n ? is.e : was.e)->item;
 
 		c.group = is.n ? first_index(&is) : new->n + first_index(&was);
-		if ((is.n ? is.e : was.e)->item->kind == ITEM_RULE)
+		if (item->kind == ITEM_ELEMENT) {
+			was.fed = is_fed(a, old->n, item);
+			is.fed = is_fed(b, new->n, item);
+		}
+		if (item->kind == ITEM_RULE)
 			compare_rules(&c, &was, &is);
 		else
 			compare_others(&c, &was, &is);

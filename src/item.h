@@ -27,6 +27,8 @@ struct item {
 	enum item_kind kind;
 	/* equal though it is not there in the other: a dynamic element, a base chain without rules and policy accept */
 	bool silent;
+	/* set: rules add to it; element: it may be of these, and is silent only where the set is so in both */
+	bool fed;
 	bool passing; /* a rule or chain that is there only while a change takes: one was cut off */
 	/* chain, object, set: its own name; element: its set's; rule: its chain's; table: "". In the records. */
 	const char *name;

@@ -82,6 +82,7 @@ struct nft_index {
 	size_t nsets;
 	struct nft_chain **chains;
 	size_t nchains;
+	bool doubled; /* a set or a chain was added twice */
 	uint32_t first_id; /* ids are unique in a batch: each table's begin behind the last one's */
 };
 

@@ -281,7 +281,7 @@ static void put_policy(struct nft_stage *s, const struct nft_turn *t,
 	if (!c->is->base || c->is->policy == before)
 		return;
 	nft_put_verdict(&s->batch[NFT_SWITCH], &v);
-	nft_put_policy(&s->batch[NFT_SWITCH], table, c->name, c->is->policy);
+	nft_put_policy(&s->batch[NFT_POLICY], table, c->name, c->is->policy);
 }
 
 static bool is_shut(const struct nft_chain *c)
@@ -301,7 +301,7 @@ static void end_chain(struct nft_stage *s, const struct table *table, const stru
 	if (!is_shut(c))
 		return;
 	nft_put_verdict(b, &accept);
-	nft_put_policy(b, table, c->name, NF_ACCEPT);
+	nft_put_policy(&s->batch[NFT_POLICY], table, c->name, NF_ACCEPT);
 }
 
 void nft_chains_remove(struct nft_stage *s, struct nft_turn *t)

@@ -5,8 +5,11 @@
 #include "order.h"
 
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A change while it is put together and sent. */
 struct work {
@@ -84,9 +87,11 @@ static int take_turn(struct work *w, const struct step *step)
 	r = take_apart(s, &t->old, &t->olds);
 	if (!r)
 		r = take_apart(s, &t->new, &t->news);
-	if (!r)
-		items_compare(&t->olds, &t->news, &t->changes);
-	return r;
+	if (r)
+		return r;
+	nft_elements_let_go(t);
+	items_compare(&t->olds, &t->news, &t->changes);
+	return 0;
 }
 
 /* What change.c adds so that base chains are asked in their order: the table that is there, anew.
@@ -279,6 +284,15 @@ static void take_stoppers(struct work *w, struct nft_batch *b)
 	b->nstoppers = 0;
 }
 
+/* membarrier(2) waits for a grace period of RCU, in which the kernel handles each packet. */
+static void wait_for_packets(void)
+{
+	const struct timespec pause = {.tv_nsec = 20000000};
+
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		nanosleep(&pause, NULL);
+}
+
 static int send_step(struct work *w, enum nft_step step)
 {
 	struct nft_stage *s = &w->stage;
@@ -300,6 +314,8 @@ static int send_step(struct work *w, enum nft_step step)
 		nft_batch_append(&b, &s->late);
 	}
 	if (b.count > empty) {
+		if (step == NFT_POLICY)
+			wait_for_packets();
 		nft_batch_end(&b);
 		r = nft_batch_commit(&b, plan);
 		w->sent = true;

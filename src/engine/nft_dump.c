@@ -23,6 +23,8 @@ struct dumped {
 	uint8_t family;
 	char *name;
 	struct buf table, chains, objects, flowtables, sets;
+	/* how many chains, objects, flowtables and sets were read, in the last round too; there are */
+	uint32_t parts, last_parts, use;
 	struct nft_digest digest;
 	struct ruleset content; /* the table, alone */
 	bool *written; /* by place in rs->sets: a rule of it adds to the set */
@@ -137,8 +139,23 @@ static int on_table(const struct nlmsghdr *nlh, void *arg)
 	}
 	t->family = nfg->nfgen_family;
 	t->name = str_dup(name);
+	t->use = netlink_u32(tb[NFTA_TABLE_USE]);
+	t->last_parts = before ? before->parts : 0;
 	nft_store(&t->table, nlh);
 	return 0;
+}
+
+/* Of sets only these are not among the parts that the kernel counts: their rule has them. */
+static bool is_anonymous(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *tb[NFTA_SET_MAX + 1];
+	size_t len;
+	const struct nlattr *first = netlink_first(nlh, &len);
+
+	if (nft_type(nlh) != NFT_MSG_NEWSET)
+		return false;
+	netlink_attributes(first, len, tb, NFTA_SET_MAX);
+	return netlink_u32(tb[NFTA_SET_FLAGS]) & NFT_SET_ANONYMOUS;
 }
 
 /* Chains, objects, flowtables and sets: attribute 1 of each is the table's name. */
@@ -155,8 +172,10 @@ static int on_part(const struct nlmsghdr *nlh, void *arg)
 	name = netlink_str(tb[1]);
 	if (!d->last || d->last->family != nfg->nfgen_family || strcmp(d->last->name, name))
 		d->last = find_dumped(d->tables, d->ntables, nfg->nfgen_family, name);
-	if (d->last && !d->last->done)
+	if (d->last && !d->last->done) {
 		nft_store((struct buf *)(void *)((char *)d->last + d->part), nlh);
+		d->last->parts += !is_anonymous(nlh);
+	}
 	return 0;
 }
 
@@ -389,6 +408,8 @@ static int read_content(struct dump *d, struct dumped *t)
 		read = nft_watch_read(d->watch);
 		if (read)
 			return read;
+		if (t->digest.index.doubled)
+			return is_final(t) ? -EAGAIN : 1;
 		if (!r && !nft_newer(changed(d, t), before)) {
 			forget_parts(t);
 			t->at = d->watch->generation;
@@ -424,6 +445,24 @@ static int dump_order(struct dump *d)
 	return r;
 }
 
+/*
+ * A dump that is too long for one answer goes on by counting, wrongly if what it has counted came or
+ * went, or, as nobody is told, is about to: in the next answer the kernel counts what a transaction
+ * under way has made, too. But it tells how many parts each table has. A kernel that should count
+ * them otherwise comes to the same difference again.
+ */
+static bool shape_is_torn(const struct dump *d)
+{
+	for (size_t i = 0; i < d->ntables; i++) {
+		const struct dumped *t = &d->tables[i];
+
+		if (!t->done && t->parts != t->use && t->parts != t->last_parts &&
+		    !nft_newer(reshaped(d, t), d->shaped))
+			return true;
+	}
+	return d->interrupted && nft_newer(d->watch->moved, d->shaped);
+}
+
 /* Keeps what earlier rounds read and nobody changed since. */
 static int read_shape(struct dump *d)
 {
@@ -449,8 +488,7 @@ static int read_shape(struct dump *d)
 	d->before = NULL;
 	if (!r)
 		r = nft_watch_read(d->watch);
-	/* an interrupted dump goes on by counting: wrongly, if what it has counted came or went */
-	return r ? r : d->interrupted && nft_newer(d->watch->moved, d->shaped);
+	return r ? r : shape_is_torn(d);
 }
 
 /* Whether a table that came to be after the shape was read is none of the ruleset's. */

@@ -191,27 +191,68 @@ int nft_elements_put(struct nft_stage *stage, struct nft_turn *t)
 	return r;
 }
 
+/* The chain that an element leads to; NULL: none. */
+static const char *chain_of(const struct nlattr *element)
+{
+	const struct nlattr *tb[NFTA_SET_ELEM_DATA + 1], *data, *verdict;
+
+	netlink_attributes(netlink_payload(element), netlink_length(element), tb,
+			   NFTA_SET_ELEM_DATA);
+	if (!tb[NFTA_SET_ELEM_DATA])
+		return NULL;
+	netlink_each_in(data, tb[NFTA_SET_ELEM_DATA])
+	{
+		if (netlink_type(data) != NFTA_DATA_VERDICT)
+			continue;
+		netlink_each_in(verdict, data)
+		{
+			if (netlink_type(verdict) == NFTA_VERDICT_CHAIN)
+				return netlink_str(verdict);
+		}
+	}
+	return NULL;
+}
+
 bool nft_elements_jump(const struct nft_turn *t)
 {
 	for (size_t i = 0; i < t->changes.n; i++) {
 		const struct item_change *c = &t->changes.change[i];
-		const struct nlattr *tb[NFTA_SET_ELEM_DATA + 1], *data, *verdict;
+		const char *chain;
 
 		if (!c->new || c->old || c->new->kind != ITEM_ELEMENT ||
 		    !nft_find_set(&t->old.index, c->new->name))
 			continue;
-		netlink_attributes(netlink_payload(element_at(&t->new, c->new->at)),
-				   netlink_length(element_at(&t->new, c->new->at)), tb,
-				   NFTA_SET_ELEM_DATA);
-		if (!tb[NFTA_SET_ELEM_DATA])
-			continue;
-		netlink_each_in(data,
-				tb[NFTA_SET_ELEM_DATA]) if (netlink_type(data) == NFTA_DATA_VERDICT)
-			netlink_each_in(
-				verdict,
-				data) if (netlink_type(verdict) == NFTA_VERDICT_CHAIN &&
-					  !nft_find_chain(&t->old.index,
-							  netlink_str(verdict))) return true;
+		chain = chain_of(element_at(&t->new, c->new->at));
+		if (chain && !nft_find_chain(&t->old.index, chain))
+			return true;
 	}
 	return false;
+}
+
+static bool has_object(const struct items *items, const char *name)
+{
+	for (size_t i = 0; i < items->n; i++)
+		if (items->item[i].kind == ITEM_OBJECT && !strcmp(items->item[i].name, name))
+			return true;
+	return false;
+}
+
+void nft_elements_let_go(struct nft_turn *t)
+{
+	for (size_t i = 0; i < t->olds.n; i++) {
+		struct item *item = &t->olds.item[i];
+		const struct nlattr *element, *tb[NFTA_SET_ELEM_OBJREF + 1];
+		const char *chain;
+
+		if (item->kind != ITEM_ELEMENT || !item->silent)
+			continue;
+		element = element_at(&t->old, item->at);
+		netlink_attributes(netlink_payload(element), netlink_length(element), tb,
+				   NFTA_SET_ELEM_OBJREF);
+		chain = chain_of(element);
+		if ((chain && !nft_find_chain(&t->new.index, chain)) ||
+		    (tb[NFTA_SET_ELEM_OBJREF] &&
+		     !has_object(&t->news, netlink_str(tb[NFTA_SET_ELEM_OBJREF]))))
+			item->silent = false;
+	}
 }

@@ -94,7 +94,7 @@ struct nft_set *nft_index_set(struct nft_index *x, const struct nlmsghdr *nlh)
 	s->sized = desc[NFTA_SET_DESC_SIZE] != NULL;
 	*(struct nft_set **)array_grow(&x->sets, &x->nsets, sizeof(s)) = s;
 	s->id = x->first_id + (uint32_t)x->nsets;
-	tsearch(s, &x->set_tree, compare_set);
+	x->doubled |= *(struct nft_set **)tsearch(s, &x->set_tree, compare_set) != s;
 	return s;
 }
 
@@ -134,7 +134,7 @@ struct nft_chain *nft_index_chain(struct nft_index *x, const struct nlmsghdr *nl
 	}
 	*(struct nft_chain **)array_grow(&x->chains, &x->nchains, sizeof(c)) = c;
 	c->id = x->first_id + (uint32_t)x->nchains;
-	tsearch(c, &x->chain_tree, compare_chain);
+	x->doubled |= *(struct nft_chain **)tsearch(c, &x->chain_tree, compare_chain) != c;
 	return c;
 }
 

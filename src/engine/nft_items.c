@@ -109,8 +109,10 @@ static void silence(const struct table *t, const struct nft_index *x, struct ite
 						 strlen(NFT_PASSING_CHAIN));
 		if (item->kind == ITEM_CHAIN)
 			item->silent = nft_chain_absent(nft_find_chain(x, item->name));
-		else if (item->kind == ITEM_ELEMENT)
-			item->silent |= nft_find_set(x, item->name)->updated;
+		else if (item->kind == ITEM_SET)
+			item->fed = nft_find_set(x, item->name)->updated;
+		else if (item->kind == ITEM_ELEMENT && !item->silent)
+			item->silent = item->fed = nft_find_set(x, item->name)->updated;
 	}
 }
 

@@ -8,8 +8,10 @@
  *
  *   prepare  new objects, sets with elements, chains; nothing refers to them
  *   stage    added elements; in chains that change, where none of it is reached, rules with sets
- *   switch   rules are added and deleted, elements deleted, policies set behind a verdict to the
- * same effect clean    those verdicts go
+ *   switch   rules are added and deleted, elements deleted; a verdict like its policy to be ends a chain
+ *   policy   policies are set, once no packet is on its way through the rules of before: it would
+ *            meet the new policy at their end
+ *   clean    those verdicts go
  *
  * Each is one batch; those that would be empty are not sent, and the first two are one where they
  * can. New rules are out of reach in the stage
@@ -23,7 +25,7 @@
 
 #include "engine/nft_put.h"
 
-enum nft_step { NFT_PREPARE, NFT_STAGE, NFT_SWITCH, NFT_CLEAN, NFT_STEPS };
+enum nft_step { NFT_PREPARE, NFT_STAGE, NFT_SWITCH, NFT_POLICY, NFT_CLEAN, NFT_STEPS };
 
 /* A table on its way. */
 struct nft_turn {
@@ -89,6 +91,8 @@ void nft_chains_end(struct nft_stage *s, const struct nft_side *old);
 
 /* Elements of sets that stay. */
 must_check int nft_elements_put(struct nft_stage *s, struct nft_turn *t);
+/* Dynamic elements that lead to a chain or an object that goes, go too. Before the items are compared. */
+void nft_elements_let_go(struct nft_turn *t);
 /* Whether any is added that jumps to a chain that is new. */
 bool nft_elements_jump(const struct nft_turn *t);
 

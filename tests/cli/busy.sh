@@ -132,7 +132,7 @@ test_restore_gives_up_where_its_table_changes_all_the_time() {
 	write_here
 	fwsnap_late 1 1+ restore
 	stop_writing
-	says "changed" "'ip mine'" "; the firewall is unchanged"
+	says "changed" "ip mine by" "; the firewall is unchanged"
 	[ "$(times_overtaken)" -le 3 ] || fail "it was overtaken $(times_overtaken) times, not at most 3"
 }
 

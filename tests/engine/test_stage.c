@@ -55,12 +55,12 @@ static const struct turn {
 	{"anonymous verdict map", C(KEPT(1) VERDICTS(500) KEPT(2)), C(VERDICTS(300) KEPT(1) KEPT(2) VERDICTS(400)), 3},
 	{"interval sets before rules that have some", C(KEPT(1) INTERVAL(1) BOUND(9)),
 	 C(INTERVAL(3) KEPT(1) INTERVAL(1) BOUND(9)), 3},
-	{"policy", T(BASE("input", "accept", KEPT(1))), T(BASE("input", "drop", KEPT(1))), 2},
-	{"policy and rules", T(BASE("input", "accept", KEPT(1) PLAIN(3))), T(BASE("input", "drop", INTERVAL(5) KEPT(1))), 4},
+	{"policy", T(BASE("input", "accept", KEPT(1))), T(BASE("input", "drop", KEPT(1))), 3},
+	{"policy and rules", T(BASE("input", "accept", KEPT(1) PLAIN(3))), T(BASE("input", "drop", INTERVAL(5) KEPT(1))), 5},
 	{"base chain", T(BASE("input", "drop", KEPT(1))),
-	 T(BASE("input", "drop", KEPT(1)) BASE("output", "drop", INTERVAL(2) PLAIN(4))), 3},
+	 T(BASE("input", "drop", KEPT(1)) BASE("output", "drop", INTERVAL(2) PLAIN(4))), 4},
 	{"base chain that counts as absent", T(BASE("input", "drop", KEPT(1)) BASE("output", "accept", "")),
-	 T(BASE("input", "drop", KEPT(1)) BASE("output", "drop", INTERVAL(2))), 3},
+	 T(BASE("input", "drop", KEPT(1)) BASE("output", "drop", INTERVAL(2))), 4},
 	{"chain with its jump", C(KEPT(1)), T(CHAIN("d", INTERVAL(3) "counter\n") CHAIN("c", KEPT(1) "jump d\n")), 2},
 	{"chain in a chain", T(CHAIN("c", KEPT(1)) CHAIN("e", PLAIN(1))),
 	 T(CHAIN("e", PLAIN(1)) CHAIN("d", "goto e\n" INTERVAL(3)) CHAIN("c", "jump d\n" KEPT(1) "jump e\n")), 2},
@@ -203,6 +203,50 @@ static void dynamic_elements_run_on(void **state)
 	ruleset_release(&target);
 }
 
+/* What they lead to goes. */
+static void dynamic_elements_go_with_their_chains_and_objects(void **state)
+{
+	struct ruleset target = {0};
+	cleanup_free char *listed = NULL;
+
+	(void)state;
+	row_capture_and_lose(&target, "nft", NULL,
+		T("counter p {\n}\nmap o {\ntype mark : counter; flags timeout\n}\n"
+		  "map m {\ntype ipv4_addr : verdict; flags timeout, interval\n}\n" CHAIN("e", "counter\n")));
+	place_nft(T("counter p {\n}\ncounter q {\n}\nmap o {\ntype mark : counter; flags timeout\n"
+		    "elements = { 1 timeout 1h : \"p\", 2 timeout 1h : \"q\" }\n}\n"
+		    "map m {\ntype ipv4_addr : verdict; flags timeout, interval\n"
+		    "elements = { 1.0.0.0/8 timeout 1h : jump d, 2.0.0.0/8 timeout 1h : jump e }\n}\n"
+		    CHAIN("d", "counter\n") CHAIN("e", "counter\n")));
+	assert_int_equal(place_change(&target), CHANGE_DONE);
+	place_assert_live(&target);
+	listed = place_shell("nft list table inet t");
+	assert_non_null(strstr(listed, "2.0.0.0/8 timeout 1h"));
+	assert_null(strstr(listed, "1.0.0.0/8"));
+	assert_non_null(strstr(listed, ": \"p\""));
+	assert_null(strstr(listed, ": \"q\""));
+	ruleset_release(&target);
+}
+
+#define FED(elements) "set s {\ntype mark; size 9; flags dynamic\n" elements "}\n"
+
+/* What rules added counts from the moment that none does. */
+static void elements_that_a_rule_added_go_with_the_rule(void **state)
+{
+	struct ruleset target = {0}, live = {0};
+
+	(void)state;
+	row_capture_and_lose(&target, "nft", NULL, T(FED("") CHAIN("c", KEPT(1))));
+	place_nft(T(FED("elements = { 1, 2 }\n") CHAIN("c", KEPT(1) "add @s { meta mark }\n")));
+	place_capture(&live);
+	assert_int_equal(place_change(&target), CHANGE_DONE);
+	place_assert_live(&target);
+	assert_int_equal(change_undo(&live, &target, PLACE_WAIT, NULL), CHANGE_DONE);
+	place_assert_live(&live);
+	ruleset_release(&live);
+	ruleset_release(&target);
+}
+
 /* The table of live with one more rule of which the kernel knows nothing: `mark` stands for its expression. */
 static void spoil(struct ruleset *target, const char *expression)
 {
@@ -295,6 +339,9 @@ int main(int argc, char **argv)
 {
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test_setup_teardown(dynamic_elements_run_on, place_setup, place_teardown),
+		cmocka_unit_test_setup_teardown(dynamic_elements_go_with_their_chains_and_objects, place_setup,
+						place_teardown),
+		cmocka_unit_test_setup_teardown(elements_that_a_rule_added_go_with_the_rule, place_setup, place_teardown),
 		cmocka_unit_test_setup_teardown(a_switch_that_the_kernel_refuses_is_taken_back, place_setup,
 						place_teardown),
 	};

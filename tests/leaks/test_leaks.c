@@ -166,10 +166,18 @@ static const struct pair pairs[] = {
 	 .a = {.nft = LISTS(CHAIN("blocked", "udp dport @stop drop")
 				    SET("stop", PORT_INTERVALS, FORBIDDEN "-7003"),
 			    "jump blocked", "udp dport { 7001, 7002 } accept")},
+	 .b = {.nft = TABLE(BASE("block", "0", "drop", "udp dport { 6000-" ALLOWED " } counter accept")
+				    BASE("allow", "10", "accept", "udp dport 7003-7010 drop"))},
+	 .turn = TURN_ROLLBACK},
+	/* a packet that is between the two when they switch meets the one of before and the one of then */
+	{.name = "from one base chain to another",
+	 .a = {.nft = LISTS(CHAIN("blocked", "udp dport @stop drop")
+				    SET("stop", PORT_INTERVALS, FORBIDDEN "-7003"),
+			    "jump blocked", "udp dport { 7001, 7002 } accept")},
 	 .b = {.nft = TABLE(
 		       BASE("block", "0", "drop", "udp dport { " ALLOWED "-7002 } counter accept")
 			       BASE("allow", "10", "drop", "udp dport " ALLOWED " accept"))},
-	 .turn = TURN_ROLLBACK},
+	 .unstaged = true},
 	{.name = "an undo",
 	 .a = {.nft = LISTS(SETS(PORT_INTERVALS, FORBIDDEN "-7003", ALLOWED "-7002"),
 			    "udp dport @block drop", "udp dport @allow accept")},

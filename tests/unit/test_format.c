@@ -68,8 +68,10 @@ static void assert_sample_story(const struct manifest *m)
 static void assert_sample_names(const struct ruleset *rs)
 {
 	static const struct link_ref links[] = {{2, "eth0", 0}, {9, "", 0}, {0, "wg0", 0}};
-	static const struct set_ref sets[] = {{3, "blocked hosts", true, 0},
-					      {4, "ports", false, 0}};
+	static const struct set_ref sets[] = {
+		{.index = 3, .name = "blocked hosts", .written = true},
+		{.index = 4, .name = "ports"},
+	};
 	static const char order[] = "ip input 0: inet mail input, ip filter INPUT\n";
 
 	assert_string_equal(rs->where.boot, "0123456789abcdef0123456789abcdef");
