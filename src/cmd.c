@@ -25,6 +25,14 @@ int next_option(const struct context *c, int argc, char **argv, const char *lett
 	return o;
 }
 
+int type_option(const struct context *c, const char *name, int *type)
+{
+	*type = text_kind_named(name);
+	if (*type >= 0)
+		return EXIT_DONE;
+	return usage_error(c, "'--type %s' is none of ipset, iptables, ip6tables, nft", name);
+}
+
 int context_lock(struct context *c)
 {
 	cleanup_free char *holder = NULL;

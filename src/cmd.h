@@ -91,6 +91,9 @@ struct option;
 int next_option(const struct context *c, int argc, char **argv, const char *letters,
 		const struct option *options);
 
+/* --type NAME: one of enum text_kind. EXIT_DONE, or EXIT_USAGE (told). */
+int type_option(const struct context *c, const char *name, int *type);
+
 /* The lock of all that changes below the root: taken (main does it for NEEDS_LOCK; 0 or -errno, logged), given back. */
 must_check int context_lock(struct context *c);
 void context_unlock(struct context *c);

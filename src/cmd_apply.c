@@ -22,6 +22,7 @@ struct applying {
 	struct ruleset live;
 	struct rehearse_file *files;
 	size_t nfiles;
+	struct strlist test_files; /* names of those, if none was given */
 	char **command; /* NULL-terminated; NULL: files */
 	const char *message;
 	int type; /* of enum text_kind, -1: to be guessed */
@@ -29,16 +30,6 @@ struct applying {
 	bool in_live; /* no rehearsal: it is done for real, behind the guard */
 	char *what;
 };
-
-static int parse_type(struct applying *a, const char *name)
-{
-	for (int kind = 0; kind < TEXT_KINDS; kind++)
-		if (!strcmp(name, text_formats[kind].name)) {
-			a->type = kind;
-			return EXIT_DONE;
-		}
-	return usage_error(a->c, "'--type %s' is none of ipset, iptables, ip6tables, nft", name);
-}
 
 static int parse(struct applying *a, int argc, char **argv, const struct option *options)
 {
@@ -53,7 +44,7 @@ static int parse(struct applying *a, int argc, char **argv, const struct option 
 			a->dry_run = true;
 			break;
 		case 'T':
-			r = parse_type(a, optarg);
+			r = type_option(a->c, optarg, &a->type);
 			break;
 		case 'e':
 			a->allow_empty = true;
@@ -120,7 +111,8 @@ static int add_test_files(struct applying *a)
 		age = age_text(st.st_mtime);
 		log_note("trying '%s', written %s", name, age);
 		a->type = kind;
-		r = add_file(a, str_dup(name));
+		strlist_add(&a->test_files, name);
+		r = add_file(a, a->test_files.s[a->test_files.n - 1]);
 	}
 	if (r || a->nfiles)
 		return r;
@@ -138,14 +130,24 @@ static int read_files(struct applying *a, char **names)
 	return r;
 }
 
+/* Every prompt, record and hook has it. */
+#define NAME_LIMIT 1000
+
 static char *join(const char *first, const char *const *words)
 {
 	struct buf b = BUF_INIT;
 
 	buf_add_str(&b, first);
-	for (; words && *words; words++) {
+	for (; words && *words && b.len <= NAME_LIMIT; words++) {
 		buf_add_str(&b, " ");
 		buf_add_visible(&b, *words, strlen(*words));
+	}
+	if (b.len > NAME_LIMIT) {
+		b.len = NAME_LIMIT;
+		/* no half of a UTF-8 character */
+		while ((b.data[b.len] & 0xc0) == 0x80)
+			b.len--;
+		buf_add_str(&b, "...");
 	}
 	return buf_detach(&b);
 }
@@ -357,6 +359,7 @@ static void release(struct applying *a)
 	for (size_t i = 0; i < a->nfiles; i++)
 		rehearse_file_release(&a->files[i]);
 	free(a->files);
+	strlist_release(&a->test_files);
 	free(a->what);
 }
 

@@ -311,13 +311,14 @@ int cmd_confirm(struct context *c, int argc, char **argv)
 
 /* One step back */
 
-static int undo_pending(const struct guard *guard, const struct pending *p)
+static int undo_pending(const struct guard *guard, const struct pending *p, bool dry_run)
 {
 	cleanup_free char *text = pending_text(p);
-	cleanup_strlist struct strlist conflicts = {NULL, 0};
 
-	log_note("undoing %s", text);
-	switch (guard_undo(guard, &conflicts)) {
+	log_note("%s %s", dry_run ? "this would undo" : "undoing", text);
+	if (dry_run)
+		return EXIT_DIFFERS;
+	switch (trial_undo(guard)) {
 	case GUARD_UNDONE:
 		for (size_t i = 0; i < p->touched.n; i++)
 			log_warning("NOT undone: %s", p->touched.s[i]);
@@ -326,6 +327,8 @@ static int undo_pending(const struct guard *guard, const struct pending *p)
 	case GUARD_CONFIRMED:
 		log_error("it was confirmed meanwhile: 'fwsnap rollback' takes it back");
 		return EXIT_FAILED;
+	case GUARD_UNDOING:
+		return EXIT_DENIED;
 	default:
 		return EXIT_LOST;
 	}
@@ -442,7 +445,7 @@ int cmd_rollback(struct context *c, int argc, char **argv)
 		return r;
 	r = exit_status(guard_pending(&guard, &p));
 	if (!r && pending_open(&p)) {
-		r = undo_pending(&guard, &p);
+		r = undo_pending(&guard, &p, s.dry_run);
 	} else if (!r && !have_store(c)) {
 		r = EXIT_FAILED;
 	} else if (!r && is_back_already(c, &p)) {

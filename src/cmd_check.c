@@ -15,14 +15,6 @@ struct checking {
 	size_t n;
 };
 
-static int kind_of(const char *name)
-{
-	for (int kind = 0; kind < TEXT_KINDS; kind++)
-		if (!strcmp(text_formats[kind].name, name))
-			return kind;
-	return -1;
-}
-
 static int parse(struct checking *s, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -35,9 +27,8 @@ static int parse(struct checking *s, int argc, char **argv)
 	s->type = -1;
 	while ((o = next_option(s->c, argc, argv, "", options)) != -1) {
 		if (o == 't') {
-			s->type = kind_of(optarg);
-			if (s->type < 0)
-				return usage_error(s->c, "unknown type of text '%s'", optarg);
+			if (type_option(s->c, optarg, &s->type))
+				return EXIT_USAGE;
 		} else if (o == 'b' && (!strcmp(optarg, "live") || !strcmp(optarg, "empty"))) {
 			s->live = *optarg == 'l';
 		} else if (o == 'b') {

@@ -299,12 +299,7 @@ static int show_text(struct context *c, const char *ref, enum text_kind kind)
 
 static int format_of(const char *name)
 {
-	if (!strcmp(name, "summary"))
-		return TEXT_KINDS;
-	for (int kind = 0; kind < TEXT_KINDS; kind++)
-		if (!strcmp(text_formats[kind].name, name))
-			return kind;
-	return -EINVAL;
+	return strcmp(name, "summary") ? text_kind_named(name) : TEXT_KINDS;
 }
 
 int cmd_show(struct context *c, int argc, char **argv)

@@ -149,15 +149,9 @@ static int parse_import(struct importing *s, int argc, char **argv)
 			s->message = optarg;
 		else if (o == 't')
 			s->tag = optarg;
-		else if (o != 'T')
+		else if (o != 'T' || type_option(s->c, optarg, &s->type))
 			return EXIT_USAGE;
-		else
-			for (s->type = 0; s->type < TEXT_KINDS; s->type++)
-				if (!strcmp(text_formats[s->type].name, optarg))
-					break;
 	}
-	if (s->type == TEXT_KINDS)
-		return usage_error(s->c, "unknown type of text");
 	if (argc - optind != 1)
 		return usage_error(s->c, "one file is to be named");
 	if (s->tag && !store_tag_valid(s->tag))

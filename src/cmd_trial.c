@@ -327,9 +327,19 @@ static enum answer ask_interruptibly(struct trial *t, enum guard_state *state)
 	return answer;
 }
 
+enum guard_state trial_undo(const struct guard *guard)
+{
+	cleanup_strlist struct strlist conflicts = {NULL, 0};
+	enum guard_state state = guard_undo(guard, &conflicts);
+
+	for (size_t i = 0; i < conflicts.n; i++)
+		log_warning("changed by others too, undone all the same: %s", conflicts.s[i]);
+	return state;
+}
+
 static int undo(struct trial *t)
 {
-	enum guard_state state = guard_undo(&t->guard, NULL);
+	enum guard_state state = trial_undo(&t->guard);
 
 	if (state == GUARD_UNDOING)
 		return EXIT_DENIED;

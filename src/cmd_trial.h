@@ -74,6 +74,9 @@ void trial_release(struct trial *t);
 must_check int trial_confirm(struct context *c, const struct guard *guard, const char *id,
 			     const char *story);
 
+/* guard_undo; names what others had changed, too. */
+enum guard_state trial_undo(const struct guard *guard);
+
 /* The state of a pending change, for people. Caller frees. */
 char *pending_text(const struct pending *p);
 

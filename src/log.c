@@ -87,15 +87,29 @@ const char *log_state(void)
 	return state;
 }
 
+/* Names, and what programs say of a text, may hold what a terminal would obey. Lines stay lines. */
+static void add_lines(struct buf *out, const char *text)
+{
+	while (*text) {
+		size_t n = strcspn(text, "\n\t");
+
+		buf_add_visible(out, text, n);
+		text += n;
+		if (*text)
+			buf_add(out, text++, 1);
+	}
+}
+
 /* One write a message, so that those of two processes do not mix within a line. */
 static void message(enum log_level level, int error, const char *format, va_list ap)
 {
-	cleanup_buf struct buf line = BUF_INIT;
+	cleanup_buf struct buf line = BUF_INIT, text = BUF_INIT;
 
 	if (level > shown_level)
 		return;
 	buf_add_str(&line, level == LOG_WARNING ? "fwsnap: warning: " : "fwsnap: ");
-	buf_vprintf(&line, format, ap);
+	buf_vprintf(&text, format, ap);
+	add_lines(&line, buf_str(&text));
 	if (error)
 		buf_printf(&line, ": %s", strerror(error));
 	if (level == LOG_ERROR && state)

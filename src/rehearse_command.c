@@ -104,8 +104,11 @@ static void compare_traces(const struct traces *before, const struct traces *aft
 		const struct trace *b = j < after->n ? &after->trace[j] : NULL;
 		int order = !a ? 1 : !b ? -1 : compare_trace(a, b);
 
-		if (order || !trace_equal(a, b))
-			strlist_add(touched, order < 0 ? a->path : b->path);
+		if (order || !trace_equal(a, b)) {
+			cleanup_free char *path = str_visible(order < 0 ? a->path : b->path);
+
+			strlist_add(touched, path);
+		}
 		i += order <= 0;
 		j += order >= 0;
 	}
@@ -143,8 +146,8 @@ static char **make_environment(void)
 static int judge(const char *command, int status)
 {
 	if (status < 0)
-		return log_errno(status, "cannot run '%s'", command);
-	if (status > 128 && status - 128 < NSIG)
+		log_errno(status, "cannot run '%s'", command);
+	else if (status > 128 && status - 128 < NSIG)
 		log_error("'%s' was ended by signal %d (%s)", command, status - 128,
 			  strsignal(status - 128));
 	else if (status)

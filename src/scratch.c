@@ -271,8 +271,7 @@ static void find_sockets(struct strlist *paths)
 		if (!path)
 			continue;
 		path[strcspn(path, "\n")] = '\0';
-		if (strncmp(path, "/run/", 5) && strncmp(path, "/var/run/", 9))
-			strlist_add_once(paths, path);
+		strlist_add(paths, path);
 	}
 	if (f)
 		fclose(f);

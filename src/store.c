@@ -350,7 +350,7 @@ int store_resolve(struct store *s, const char *ref, unsigned *id)
 	if (r < 0 || *id)
 		return r;
 	if (!strcmp(ref, "pending"))
-		log_error("no change is pending");
+		log_error("no change is pending that would be saved");
 	else
 		log_error("no snapshot '%s'", ref);
 	return -ENOENT;

@@ -15,6 +15,14 @@ const struct text_format text_formats[TEXT_KINDS] = {
 	[TEXT_NFT] = {"nft", "nftables.rules", "nftables", PROOF_NFT},
 };
 
+int text_kind_named(const char *name)
+{
+	for (int kind = 0; kind < TEXT_KINDS; kind++)
+		if (!strcmp(name, text_formats[kind].name))
+			return kind;
+	return -1;
+}
+
 void texts_release(struct texts *t)
 {
 	for (size_t k = 0; k < TEXT_KINDS; k++)

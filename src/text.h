@@ -23,6 +23,8 @@ struct text_format {
 	enum proof proof;
 };
 extern const struct text_format text_formats[TEXT_KINDS];
+/* The kind of this name, or -1. */
+int text_kind_named(const char *name);
 
 /* Which variant's programs an iptables text is for. */
 enum text_variant { VARIANT_NFT, VARIANT_LEGACY };

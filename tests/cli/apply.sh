@@ -494,7 +494,7 @@ test_what_is_pending_can_be_looked_at() {
 	are_live new
 	fwsnap 0 rollback
 	fwsnap 1 show pending
-	says "no change is pending"
+	says "no change is pending that would be saved"
 	fwsnap 0 --json status
 	json '.pending.state == "undone" and .pending.left == 0'
 }

@@ -550,6 +550,16 @@ test_a_rollback_undoes_what_is_pending() {
 	nothing_happened
 }
 
+test_a_dry_run_of_a_rollback_undoes_nothing() {
+	prepare
+	begin 60
+	fwsnap 3 rollback --dry-run
+	says "this would undo $(pending_id)"
+	are_live new
+	fwsnap 0 rollback
+	nothing_happened
+}
+
 test_a_second_change_is_refused_while_one_is_pending() {
 	prepare
 	begin 4

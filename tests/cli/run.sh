@@ -136,6 +136,45 @@ test_a_live_command_that_fails_is_undone() {
 	says "--live has no --dry-run"
 }
 
+# A terminal would obey it.
+test_no_control_character_is_said() {
+	local escape=$'\e]0;owned\a\xc2\x9b31m'
+	private_etc
+	load_host
+	fwsnap 1 run --within 60 -- "/nope$escape"
+	says 'cannot run '"'"'/nope\x1b]0;owned\x07\xc2\x9b31m'"'"': No such file'
+	printf '*filter\n-A INPUT --%s -j DROP\nCOMMIT\n' "$escape" >"$TMP/text"
+	fwsnap 1 apply --within 60 "$TMP/text"
+	says '\x1b]0;owned\x07'
+	# shellcheck disable=SC2016
+	fwsnap 0 run --within 60 -- sh -c 'touch "/etc/$0"; iptables-nft -I INPUT -s 198.51.100.9 -j DROP' "$escape"
+	fwsnap 3 status
+	prints 'NOT undone: /etc/\x1b]0;owned\x07\xc2\x9b31m'
+	fwsnap 0 rollback
+	says 'NOT undone: /etc/\x1b]0;owned\x07\xc2\x9b31m'
+}
+
+test_the_name_of_a_change_has_a_limit() {
+	local long
+	long=$(head -c 100000 /dev/zero | tr '\0' x)
+	load_host
+	noting_hook 10-note
+	fwsnap 0 run --within 60 -- sh -c 'iptables-nft -I INPUT -s 198.51.100.9 -j DROP' "$long" "$long"
+	fwsnap 0 rollback
+	says "xxx...'"
+	[ "$(wc -c <"$TMP/err")" -lt 2000 ] || fail "it is as long as the command"
+	are_live before
+}
+
+test_a_command_that_cannot_be_run_is_a_failure() {
+	load_host
+	fwsnap 1 run --within 60 -- /nope
+	fwsnap 1 run --within 60 -- /etc/passwd
+	says "cannot run '/etc/passwd': Permission denied; the firewall is unchanged"
+	fwsnap 5 run --live --within 60 -- /etc/passwd
+	are_live before
+}
+
 # hooks
 
 test_hooks_are_run_around_a_change_in_their_order() {

@@ -114,4 +114,15 @@ test_what_both_changed_is_the_old_again() {
 	are_live before
 }
 
+test_what_both_changed_is_named_by_a_rollback() {
+	load_site
+	fwsnap 0 save
+	remember before
+	apply_ours 60
+	nft add rule ip ours output drop
+	fwsnap 0 rollback
+	says "changed by others too, undone all the same: ip ours"
+	are_live before
+}
+
 run_cases "$@"
