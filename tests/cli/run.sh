@@ -293,7 +293,7 @@ test_a_hook_that_hangs_keeps_nobody_from_the_lock() {
 }
 
 hangs() {
-	ps -e -o args= | grep -qx "sleep 50"
+	pgrep -fx "sleep 50" >/dev/null
 }
 
 run_cases "$@"
