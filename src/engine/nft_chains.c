@@ -64,13 +64,13 @@ static void find_rules(struct nft_turn *t)
 		     !nft_find_chain(&t->new.index, item->name)->base))
 			continue;
 		c = chain_turn(t, item->name);
-		if (!change->new) {
-			c->removed[change->place] = true;
-		} else {
+		if (change->new) {
 			const struct nlmsghdr *rule = message_at(&t->new, item);
 
 			*(struct nft_added *)array_grow(&c->added, &c->nadded, sizeof(*c->added)) =
 				(struct nft_added){rule, change->place, number_in(c->is, rule)};
+		} else if (c->removed) {
+			c->removed[change->place] = true;
 		}
 	}
 }

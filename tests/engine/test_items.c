@@ -158,7 +158,7 @@ static void pieces_of_two_captures(void **state)
 	take(&p, &other, &other.tables[0], &b, ITEM_ELEMENT);
 	n = p.n;
 	assert_true(n > 2);
-	for (size_t i = 0; i < a.n; i++)
+	for (size_t i = 0; i < a.n && p.piece; i++)
 		if (a.item[i].kind == ITEM_ELEMENT &&
 		    !digest_equal(a.item[i].digest, p.piece[n - 1].item->digest) &&
 		    !digest_equal(a.item[i].digest, p.piece[n - 2].item->digest))
@@ -205,6 +205,8 @@ static char *changes_between(const char *before, const char *after)
 		const struct item_change *c = &changes.change[i];
 		const struct item *item = c->new ? c->new : c->old;
 
+		if (!item)
+			continue;
 		buf_printf(&out, "%s%s%s", i ? ", " : "", !c->old ? "+" : !c->new ? "-" : "~", kinds[item->kind]);
 		if (*item->name)
 			buf_printf(&out, " %s", item->name);

@@ -195,10 +195,13 @@ static char *changes_in_words(const char *old, const char *new)
 	items_compare(&a, &b, &changes);
 	for (size_t i = 0; i < changes.n; i++) {
 		const struct item_change *c = &changes.change[i];
+		const struct item *item = c->new ? c->new : c->old;
+		const struct strlist *names = c->new ? &nb : &na;
 
-		add_words(&out, c->old && c->new ? '*' : c->new ? '+' : '-', c->new ? c->new : c->old,
-			  c->new ? &nb : &na);
-		if ((c->new ? c->new : c->old)->kind == ITEM_RULE)
+		if (!item || !names->s)
+			continue;
+		add_words(&out, c->old && c->new ? '*' : c->new ? '+' : '-', item, names);
+		if (item->kind == ITEM_RULE)
 			buf_printf(&out, " @%zu", c->place);
 	}
 	item_changes_release(&changes);
