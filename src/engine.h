@@ -93,20 +93,6 @@ struct plan {
 	unsigned batches, messages; /* sent to nf_tables, and what they held, begin and end included */
 };
 
-/* A chain or set of a table. */
-struct part {
-	const char *name; /* in the records */
-	bool set;
-	bool base;    /* a chain at a hook */
-	bool input;   /* a chain that judges packets for the host: a filter at hook input */
-	bool content; /* it has rules, elements, or another policy than accept */
-};
-
-struct parts {
-	struct part *part;
-	size_t n;
-};
-
 /* An item and where it is from. */
 struct piece {
 	struct ruleset *from;
@@ -151,11 +137,6 @@ struct engine {
 	 * -EBADMSG if they are not well-formed, and never reads beyond them.
 	 */
 	int (*digest)(struct ruleset *rs, struct table *t);
-	/*
-	 * Adds the named chains and sets of a table with records. 0 or -EBADMSG (not logged). NULL: its
-	 * tables have none.
-	 */
-	int (*parts)(const struct table *t, struct parts *out);
 	/*
 	 * Takes a table of rs, with records, apart; the items' names live as long as the records. 0 or
 	 * -EBADMSG (not logged).

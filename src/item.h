@@ -29,6 +29,8 @@ struct item {
 	bool silent;
 	/* set: rules add to it; element: it may be of these, and is silent only where the set is so in both */
 	bool fed;
+	bool base;    /* a chain at a hook */
+	bool input;   /* a chain that judges packets for the host: a filter at hook input */
 	bool passing; /* a rule or chain that is there only while a change takes: one was cut off */
 	/* chain, object, set: its own name; element: its set's; rule: its chain's; table: "". In the records. */
 	const char *name;

@@ -6,10 +6,23 @@
 #include <linux/netfilter.h>
 #include <string.h>
 
-/* A table of live beside its successor, which may be missing. */
+/* A chain or a set. */
+struct part {
+	const struct item *item;
+	bool content; /* it has rules, elements, or another policy than accept */
+};
+
+/* One side of a pair: its table may be missing. */
+struct side {
+	const struct table *table;
+	struct items items;
+	struct part *part; /* sorted by kind and name */
+	size_t n;
+};
+
+/* A table of live beside its successor. */
 struct pair {
-	const struct table *old, *new;
-	struct parts was, is; /* sorted by name */
+	struct side old, new;
 	char *label;
 };
 
@@ -20,80 +33,113 @@ struct comparing {
 
 static int compare_part(const void *a, const void *b)
 {
-	const struct part *x = a, *y = b;
+	const struct item *x = ((const struct part *)a)->item, *y = ((const struct part *)b)->item;
 
-	return x->set != y->set ? (x->set ? 1 : -1) : strcmp(x->name, y->name);
+	return x->kind != y->kind ? (x->kind < y->kind ? -1 : 1) : strcmp(x->name, y->name);
 }
 
-static int read_parts(const struct table *t, struct parts *parts)
+static struct part *find_part(const struct side *s, enum item_kind kind, const char *name)
 {
-	int r = t && engines[t->engine]->parts ? engines[t->engine]->parts(t, parts) : 0;
+	const struct item item = {.kind = kind, .name = name};
+	const struct part p = {.item = &item};
 
-	if (!r && parts->n)
-		qsort(parts->part, parts->n, sizeof(*parts->part), compare_part);
+	return s->n ? bsearch(&p, s->part, s->n, sizeof(p), compare_part) : NULL;
+}
+
+static struct part *same_part(const struct side *s, const struct part *p)
+{
+	return find_part(s, p->item->kind, p->item->name);
+}
+
+static int take_side(struct side *s, struct ruleset *rs, const struct table *t)
+{
+	bool whole = !t || t->engine == ENGINE_IPSET; /* an ipset is all there is of it */
+	int r = whole ? 0 : engines[t->engine]->items(rs, t, &s->items);
+
+	s->table = t;
+	for (size_t i = 0; i < s->items.n; i++) {
+		const struct item *item = &s->items.item[i];
+
+		if (item->kind == ITEM_CHAIN || item->kind == ITEM_SET)
+			*(struct part *)array_grow(&s->part, &s->n, sizeof(*s->part)) =
+				(struct part){item, item->base && !item->silent};
+	}
+	if (s->n)
+		qsort(s->part, s->n, sizeof(*s->part), compare_part);
+	for (size_t i = 0; i < s->items.n; i++) {
+		const struct item *item = &s->items.item[i];
+		struct part *p = item->kind == ITEM_RULE      ? find_part(s, ITEM_CHAIN, item->name)
+				 : item->kind == ITEM_ELEMENT ? find_part(s, ITEM_SET, item->name)
+							      : NULL;
+
+		if (p)
+			p->content = true;
+	}
 	return r;
 }
 
-static const struct part *find_part(const struct parts *parts, const struct part *p)
-{
-	return parts->n ? bsearch(p, parts->part, parts->n, sizeof(*p), compare_part) : NULL;
-}
-
-static int add_pair(struct comparing *c, const struct table *old, const struct table *new)
+static int add_pair(struct comparing *c, struct rehearsal *r, const struct table *old,
+		    const struct table *new)
 {
 	struct pair *p = array_grow(&c->pairs, &c->n, sizeof(*p));
-	int r;
+	int result;
 
-	p->old = old;
-	p->new = new;
 	p->label = table_label(old ? old : new);
-	r = read_parts(old, &p->was);
-	return r ? r : read_parts(new, &p->is);
+	result = take_side(&p->old, r->live, old);
+	return result ? result : take_side(&p->new, &r->candidate, new);
 }
 
 /* Equal tables have lost nothing and opened nothing. */
-static int add_pairs(struct comparing *c, const struct ruleset *live,
-		     const struct ruleset *candidate)
+static int add_pairs(struct comparing *c, struct rehearsal *r)
 {
-	int r = 0;
+	const struct ruleset *live = r->live, *candidate = &r->candidate;
+	int result = 0;
 
-	for (size_t i = 0; i < live->ntables && !r; i++) {
+	for (size_t i = 0; i < live->ntables && !result; i++) {
 		const struct table *old = &live->tables[i],
 				   *new = ruleset_counterpart(candidate, old);
 
 		if (!old->empty && !table_equal(old, new))
-			r = add_pair(c, old, new);
+			result = add_pair(c, r, old, new);
 	}
-	for (size_t i = 0; i < candidate->ntables && !r; i++) {
+	for (size_t i = 0; i < candidate->ntables && !result; i++) {
 		const struct table *new = &candidate->tables[i],
 				   *old = ruleset_counterpart(live, new);
 
 		if (!new->empty && (!old || old->empty))
-			r = add_pair(c, NULL, new);
+			result = add_pair(c, r, NULL, new);
 	}
-	return r;
+	return result;
 }
 
 /* What a table loses, or an ipset that is gone. */
 static void find_unmentioned(const struct pair *p, const struct mentions *m, struct strlist *out)
 {
-	if (!p->old)
+	const struct table *old = p->old.table;
+
+	if (!old)
 		return;
-	if (p->old->engine == ENGINE_IPSET) {
-		if (!p->new && !mentions_have(m, "ipset", p->old->name))
+	if (old->engine == ENGINE_IPSET) {
+		if (!p->new.table && !mentions_have(m, "ipset", old->name))
 			strlist_add(out, p->label);
 		return;
 	}
-	for (size_t i = 0; i < p->was.n; i++) {
-		const struct part *part = &p->was.part[i];
+	for (size_t i = 0; i < p->old.n; i++) {
+		const struct part *part = &p->old.part[i];
+		const char *name = part->item->name;
 
-		if (part->content && !find_part(&p->is, part) &&
-		    !mentions_have(m, p->label, part->name)) {
-			cleanup_free char *full = str_printf("%s %s", p->label, part->name);
+		if (part->content && !same_part(&p->new, part) &&
+		    !mentions_have(m, p->label, name)) {
+			cleanup_free char *full = str_printf("%s %s", p->label, name);
 
 			strlist_add(out, full);
 		}
 	}
+}
+
+static bool filters_input(const struct part *p)
+{
+	return p && p->item->input && p->content;
 }
 
 /* Whether packets of a family pass the chains of this table at the input. */
@@ -108,11 +154,11 @@ static bool taken_over(const struct comparing *c, uint8_t family)
 	for (size_t i = 0; i < c->n; i++) {
 		const struct pair *p = &c->pairs[i];
 
-		for (size_t j = 0; j < p->is.n; j++) {
-			const struct part *new = &p->is.part[j], *old = find_part(&p->was, new);
+		for (size_t j = 0; j < p->new.n; j++) {
+			const struct part *new = &p->new.part[j];
 
-			if (new->input &&new->content && judges(p->new, family) &&
-			    !(old && old->input && old->content))
+			if (filters_input(new) && judges(p->new.table, family) &&
+			    !filters_input(same_part(&p->old, new)))
 				return true;
 		}
 	}
@@ -121,27 +167,33 @@ static bool taken_over(const struct comparing *c, uint8_t family)
 
 static void find_opened(const struct comparing *c, const struct pair *p, struct strlist *out)
 {
-	for (size_t i = 0; p->old && i < p->was.n; i++) {
-		const struct part *old = &p->was.part[i], *new = find_part(&p->is, old);
-		uint8_t family = p->old->family;
+	for (size_t i = 0; i < p->old.n; i++) {
+		const struct part *old = &p->old.part[i];
+		uint8_t family = p->old.table->family;
 		cleanup_free char *full = NULL;
 
-		if (!old->input || !old->content || (new &&new->input &&new->content))
+		if (!filters_input(old) || filters_input(same_part(&p->new, old)))
 			continue;
 		if (family == NFPROTO_INET
 			    ? taken_over(c, NFPROTO_IPV4) && taken_over(c, NFPROTO_IPV6)
 			    : taken_over(c, family))
 			continue;
-		full = str_printf("%s %s", p->label, old->name);
+		full = str_printf("%s %s", p->label, old->item->name);
 		strlist_add(out, full);
 	}
+}
+
+static void side_release(struct side *s)
+{
+	items_release(&s->items);
+	free(s->part);
 }
 
 static void release(struct comparing *c)
 {
 	for (size_t i = 0; i < c->n; i++) {
-		free(c->pairs[i].was.part);
-		free(c->pairs[i].is.part);
+		side_release(&c->pairs[i].old);
+		side_release(&c->pairs[i].new);
 		free(c->pairs[i].label);
 	}
 	free(c->pairs);
@@ -150,7 +202,7 @@ static void release(struct comparing *c)
 int rehearse_compare(struct rehearsal *r, const struct mentions *m)
 {
 	struct comparing c = {NULL, 0};
-	int result = add_pairs(&c, r->live, &r->candidate);
+	int result = add_pairs(&c, r);
 
 	for (size_t i = 0; i < c.n && !result; i++) {
 		if (m)

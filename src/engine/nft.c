@@ -52,5 +52,4 @@ const struct engine engine_nft = {
 	.items = nft_items,
 	.compose = nft_compose,
 	.refers = nft_refers,
-	.parts = nft_parts,
 };

@@ -97,18 +97,38 @@ static void join_ends(const struct table *t, const struct nft_index *x, struct i
 	close_gaps(items);
 }
 
-static void silence(const struct table *t, const struct nft_index *x, struct items *items)
+/* The chain's message. */
+static bool is_filter(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *tb[NFTA_CHAIN_MAX + 1];
+	size_t len;
+	const struct nlattr *first = netlink_first(nlh, &len);
+
+	netlink_attributes(first, len, tb, NFTA_CHAIN_MAX);
+	return !strcmp(netlink_str(tb[NFTA_CHAIN_TYPE]), "filter");
+}
+
+static void describe_chain(const struct table *t, const struct nft_chain *c, struct item *item)
+{
+	bool packets = t->family == NFPROTO_IPV4 || t->family == NFPROTO_IPV6 ||
+		       t->family == NFPROTO_INET;
+
+	item->passing = !strncmp(item->name, NFT_PASSING_CHAIN, strlen(NFT_PASSING_CHAIN));
+	item->silent = nft_chain_absent(c);
+	item->base = c->base;
+	item->input = c->base && packets && c->hook == NF_INET_LOCAL_IN &&
+		      is_filter((const void *)(t->records.data + item->at));
+}
+
+static void describe(const struct table *t, const struct nft_index *x, struct items *items)
 {
 	for (size_t i = 0; i < items->n; i++) {
 		struct item *item = &items->item[i];
 
 		if (item->kind == ITEM_RULE)
 			item->passing = nft_rule_is_passing((const void *)(t->records.data + item->at));
-		if (item->kind == ITEM_CHAIN)
-			item->passing = !strncmp(item->name, NFT_PASSING_CHAIN,
-						 strlen(NFT_PASSING_CHAIN));
-		if (item->kind == ITEM_CHAIN)
-			item->silent = nft_chain_absent(nft_find_chain(x, item->name));
+		else if (item->kind == ITEM_CHAIN)
+			describe_chain(t, nft_find_chain(x, item->name), item);
 		else if (item->kind == ITEM_SET)
 			item->fed = nft_find_set(x, item->name)->updated;
 		else if (item->kind == ITEM_ELEMENT && !item->silent)
@@ -127,7 +147,7 @@ int nft_take_apart(struct ruleset *rs, const struct table *t, struct items *out,
 	nft_each(nlh, &t->records) nft_digest_feed(&d, nlh);
 	nft_digest_end(&d);
 	join_ends(t, &d.index, out);
-	silence(t, &d.index, out);
+	describe(t, &d.index, out);
 	nft_index_messages(&d.index, &t->records);
 	strlist_release(&counted.chains);
 	*x = d.index;

@@ -221,23 +221,6 @@ static int xtables_change(struct plan *plan)
 	return r;
 }
 
-static int xtables_parts(const struct table *t, struct parts *out)
-{
-	cleanup_stream struct xt_stream s;
-	int r = xt_stream_open(&s, t);
-
-	for (size_t i = 0; !r && i < s.nparts; i++) {
-		const struct xt_chain *c = s.parts[i].chain;
-		struct part *p = array_grow(&out->part, &out->n, sizeof(*p));
-
-		p->name = c->name;
-		p->base = c->record.flags & XT_CHAIN_BUILTIN;
-		p->input = p->base && c->hook == NF_INET_LOCAL_IN && !strcmp(t->name, "filter");
-		p->content = s.parts[i].rules || (p->base && c->policy != -NF_ACCEPT - 1);
-	}
-	return r;
-}
-
 /* Each table is replaced on its own. */
 static unsigned xtables_count(const struct plan *plan)
 {
@@ -255,5 +238,4 @@ const struct engine engine_xtables = {
 	.items = xt_items,
 	.compose = xt_compose,
 	.refers = xt_refers,
-	.parts = xtables_parts,
 };

@@ -20,6 +20,8 @@ static void add_chain(struct items *out, const struct table *t, const struct xt_
 
 	item->digest = xt_chain_digest(p->chain);
 	item->silent = xt_chain_plain(p->chain) && !p->rules;
+	item->base = p->chain->record.flags & XT_CHAIN_BUILTIN;
+	item->input = item->base && p->chain->hook == NF_INET_LOCAL_IN && !strcmp(t->name, "filter");
 }
 
 /* Where a rule stands is in its place among the items, not in its digest. */
