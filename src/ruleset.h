@@ -56,7 +56,7 @@ struct table {
 	struct table_counts counts;
 	size_t size;           /* bytes of the records, whether they are here or streamed away */
 	struct buf records;    /* empty when the capture was streamed */
-	struct strlist chains; /* names of its named chains, in dump order */
+	struct strlist chains, sets; /* names of those that have one, in dump order */
 };
 
 /* An interface that the records name by index, or that a hook is bound to. */

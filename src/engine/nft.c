@@ -35,6 +35,7 @@ static int digest(struct ruleset *rs, struct table *t)
 	t->counts = (struct table_counts){0};
 	t->empty = false;
 	strlist_release(&t->chains);
+	strlist_release(&t->sets);
 	if (!nft_table_ok(t))
 		return -EBADMSG;
 	nft_each(nlh, &t->records)

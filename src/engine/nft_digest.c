@@ -109,6 +109,7 @@ static void feed_set(struct nft_digest *d, const struct nlmsghdr *nlh)
 	canonical(d, nlh);
 	set->attributes = record_digest(d, 's', anonymous ? "" : set->name, 0);
 	if (!anonymous) {
+		strlist_add(&d->t->sets, set->name);
 		d->t->counts.sets++;
 		note_item(d, ITEM_SET, name_of(nlh, NFTA_SET_NAME), set->attributes, nlh);
 	}
