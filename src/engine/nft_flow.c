@@ -2,6 +2,7 @@
 #include "engine/nft.h"
 #include "engine/xtmatch.h"
 
+#include <linux/netfilter/nf_tables_compat.h>
 #include <string.h>
 
 /* What a 32-bit register holds. */
