@@ -58,7 +58,7 @@ HELPERS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/*.c) \
 	$(filter-out tests/engine/test_% tests/leaks/test_%,$(wildcard tests/engine/*.c tests/leaks/*.c)))
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 ENGINE := $(patsubst %.c,$(B)/%,$(wildcard tests/engine/test_*.c tests/corpus/test_*.c tests/leaks/test_*.c))
-SCRIPTS := $(filter-out %/lib.sh,$(wildcard tests/cli/*.sh tests/boot/*.sh tests/corpus/*.sh))
+SCRIPTS := $(filter-out %lib.sh,$(wildcard tests/cli/*.sh tests/boot/*.sh tests/corpus/*.sh))
 
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1) $@")
