@@ -180,14 +180,6 @@ int snapshot_text_ruleset(struct context *c, unsigned id, struct ruleset *rs)
 	return r;
 }
 
-bool of_this_machine(const struct manifest *m)
-{
-	struct utsname u;
-
-	uname(&u);
-	return !m->machine || !strcmp(m->machine, u.machine);
-}
-
 int named_load(struct context *c, const char *ref, bool records, struct named *n)
 {
 	struct capture capture = {.sink = records ? NULL : capture_discard,

@@ -65,6 +65,7 @@ int cmd_run(struct context *c, int argc, char **argv);
 int cmd_confirm(struct context *c, int argc, char **argv);
 int cmd_rollback(struct context *c, int argc, char **argv);
 int cmd_restore(struct context *c, int argc, char **argv);
+int cmd_boot(struct context *c, int argc, char **argv);
 int cmd_check(struct context *c, int argc, char **argv);
 int cmd_status(struct context *c, int argc, char **argv);
 int cmd_diff(struct context *c, int argc, char **argv);
@@ -119,8 +120,6 @@ must_check int named_load(struct context *c, const char *ref, bool records, stru
 /* The same with records that can be used here: those of another machine's snapshot are made from its texts. */
 must_check int named_load_here(struct context *c, const char *ref, struct named *n);
 void named_release(struct named *n);
-/* Whether the exact parts can be used here: they are the kernel's own structures. */
-bool of_this_machine(const struct manifest *m);
 /* The ruleset of a snapshot's texts, loaded by their programs in a scratch. 0 or -errno (logged). */
 must_check int snapshot_text_ruleset(struct context *c, unsigned id, struct ruleset *rs);
 

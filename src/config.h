@@ -11,6 +11,10 @@
  *   store = /var/lib/fwsnap
  *   keep = 50, keep_automatic = 10         versions (0..100000)
  *   lock_wait = 10                         seconds
+ *   last_resort = lockdown | none          what a boot does if nothing that was saved can be loaded
+ *   lockdown_ports = ssh                   ways in that a lockdown leaves (lockdown.h); none
+ *   save_on_stop = no | yes                whether `save --on-stop` saves
+ *   ifupdown_block = yes | no              whether `restore --boot --link` fails if nothing is in force
  */
 #ifndef FWSNAP_CONFIG_H
 #define FWSNAP_CONFIG_H
@@ -22,6 +26,9 @@ struct config {
 	char *texts[4];
 	char *store;
 	unsigned keep, keep_automatic, lock_wait;
+	char *lockdown_ports; /* as given */
+	bool lockdown_last;   /* last_resort = lockdown */
+	bool save_on_stop, ifupdown_block;
 };
 
 /*
