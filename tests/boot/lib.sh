@@ -5,7 +5,8 @@
 # Cases are those of tests/cli/lib.sh; they ask for a system by: on KIND (of tree_lib.sh). In one:
 #   boot FUNCTION ARGUMENT...   boots the system and runs a function of the script in it; that may use
 #                               what tests/cli/lib.sh has, with ROOT=/ and TMP=/case
-# What a boot leaves on the disk, the next of the same case finds; in between it is in $TMP/system.
+#   visit FUNCTION ARGUMENT...  the same without a boot, in the network of the case
+# What these leave on the disk, the next of the same case finds; in between it is in $TMP/system.
 #
 # The system has one link, host0, whose other end is ve-system in the namespace of the case. Whatever
 # brings up links there can call `look NAME` (see there) before it does.
@@ -146,7 +147,23 @@ boot() { # FUNCTION ARGUMENT...
 		skip "systemd-nspawn cannot boot here: $(tail -n 1 "$TMP/console")"
 	[ ! -e "$TMP/system/case/status" ] || status=$(cat "$TMP/system/case/status")
 	cat "$TMP/console" "$TMP/system/case/log"
-	return "$status"
+	[ "$status" = 0 ] || exit "$status"
+}
+
+visit() { # FUNCTION ARGUMENT...
+	make_ready
+	mount_kernel
+	FWSNAP=/usr/sbin/fwsnap FWSNAP_FAULTY=/none TERMINAL=/none \
+		chroot "$TMP/system" "/tests/boot/${0##*/}" booted "$@" || exit
+}
+
+mount_kernel() {
+	[ ! -e "$TMP/system/proc/self" ] || return 0
+	mount -t proc none "$TMP/system/proc"
+	mount --rbind /sys "$TMP/system/sys"
+	mount --rbind /dev "$TMP/system/dev"
+	mount -t tmpfs none "$TMP/system/run"
+	mount --bind "$(realpath "${0%/*}/..")" "$TMP/system/tests"
 }
 
 # systemd-nspawn looks for cgroups where its first process is.
@@ -170,4 +187,44 @@ run_booted() { # FUNCTION ARGUMENT...
 	trap 'echo "line $LINENO: $BASH_COMMAND: exit status $?"' ERR
 	set -E
 	"$@"
+}
+
+# what a system finds in itself
+
+# Configures links as ifupdown has them, with a hook that looks before the others do anything.
+configure_links() { # NAME...
+	local number=1 name
+	printf 'auto lo\niface lo inet loopback\n' >/etc/network/interfaces
+	for name in "$@"; do
+		number=$((number + 1))
+		printf 'auto %s\niface %s inet static\n\taddress 192.0.2.%s/24\n' "$name" "$name" "$number"
+	done >>/etc/network/interfaces
+	cat >/etc/network/if-pre-up.d/0look <<-'END'
+		#!/bin/sh
+		case $IFACE in lo | --all) ;; *) exec /tests/boot/look first ;; esac
+	END
+	chmod +x /etc/network/if-pre-up.d/0look
+}
+
+is_up() { # LINK
+	ip -o link show up dev "$1" 2>/dev/null | grep -q .
+}
+
+# When the first link was about to come up, and now.
+stood_before_the_network() { # NAME: the rules that were remembered
+	[ -d "$TMP/looked/first" ] || fail "nobody looked"
+	[ ! -s "$TMP/looked/first/up" ] || fail "up before: $(cat "$TMP/looked/first/up")"
+	diff "$TMP/rules.$1" "$TMP/looked/first/rules" || fail "other rules stood before the network"
+	are_live "$1"
+}
+
+# Nothing of the history can be loaded, nor the texts.
+damage_everything() {
+	local file
+	for file in "$ROOT"/var/lib/fwsnap/snapshots/*.gz; do
+		echo damaged >"$file"
+	done
+	for file in "$ROOT"/etc/*.up.rules; do
+		echo damaged >"$file"
+	done
 }
