@@ -137,7 +137,16 @@ int boot_try_edited(struct climb *c)
 	return r ? r : 1;
 }
 
-/* The text of a version. */
+/* Whether the text file is what the current version wrote there. */
+static bool is_as_written(struct climb *c, enum text_kind kind)
+{
+	const char *path = c->b->config->texts[kind];
+	const struct manifest_text *t = path ? manifest_text(&c->current, path) : NULL;
+
+	return t && t->state == TEXT_WRITTEN && store_text_untouched(c->b->store, &c->current, path) > 0;
+}
+
+/* The text of the current version; where its snapshot is damaged, that of the file, which is the same. */
 static int add_part(struct climb *c, enum text_kind kind)
 {
 	struct rehearse_file *file = &c->files[c->nfiles];
@@ -147,6 +156,8 @@ static int add_part(struct climb *c, enum text_kind kind)
 	r = store_part(c->b->store, c->id, text_formats[kind].part, &file->content);
 	if (r) {
 		rehearse_file_release(file);
+		if (r != -ENOENT && is_as_written(c, kind))
+			return add_file(c, kind);
 		return r == -ENOENT ? 0 : r;
 	}
 	c->names[c->nfiles] = str_printf("%s of snapshot %u", text_formats[kind].part, c->id);

@@ -137,7 +137,7 @@ boot() { # FUNCTION ARGUMENT...
 	rm -rf "$TMP"/system/case/{booted,status,looked}
 	cat >"$TMP/system/case/environment" <<-END
 		FWSNAP=/usr/sbin/fwsnap
-		FWSNAP_FAULTY=/none
+		FWSNAP_FAULTY=/usr/bin/fwsnap-faulty
 		TERMINAL=/usr/bin/terminal
 		COMMAND="$*"
 	END
@@ -176,8 +176,10 @@ start_container() {
 			mkdir -p /sys/fs/cgroup/payload
 			exec systemd-nspawn --quiet --directory="$1/system" --machine=system --network-veth \
 				--register=no --keep-unit --console=pipe --link-journal=no \
-				--bind-ro="$2:/tests" --bind-ro="$3:/usr/bin/terminal" -- "$4" systemd.unit=case.service' \
-			bash "$TMP" "$(realpath "${0%/*}/..")" "$TERMINAL" "$first" >"$TMP/console" 2>&1 </dev/null
+				--bind-ro="$2:/tests" --bind-ro="$3:/usr/bin/terminal" \
+				--bind-ro="$4:/usr/bin/fwsnap-faulty" -- "$5" systemd.unit=case.service' \
+			bash "$TMP" "$(realpath "${0%/*}/..")" "$TERMINAL" "$FWSNAP_FAULTY" "$first" \
+			>"$TMP/console" 2>&1 </dev/null
 	)
 }
 
