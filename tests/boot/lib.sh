@@ -73,7 +73,7 @@ make_system() {
 }
 
 start_by_systemd() {
-	first=/lib/systemd/systemd
+	first=/lib/systemd/systemd console=pipe
 	cat >"$TMP/system/etc/systemd/system/case.service" <<-END
 		[Unit]
 		Wants=multi-user.target systemd-logind.service
@@ -89,9 +89,9 @@ start_by_systemd() {
 	END
 }
 
-# Behind the last runlevel; there are no terminals.
+# Behind the last runlevel; there are no terminals, but a console that can be read.
 start_by_inittab() {
-	first=/sbin/init
+	first=/sbin/init console=read-only
 	sed -i '/getty/d' "$TMP/system/etc/inittab"
 	echo "case:2:once:/case/start" >>"$TMP/system/etc/inittab"
 	cat >"$TMP/system/case/start" <<-END
@@ -175,10 +175,10 @@ start_container() {
 			mount -t cgroup2 none /sys/fs/cgroup
 			mkdir -p /sys/fs/cgroup/payload
 			exec systemd-nspawn --quiet --directory="$1/system" --machine=system --network-veth \
-				--register=no --keep-unit --console=pipe --link-journal=no \
+				--register=no --keep-unit --console="$6" --link-journal=no \
 				--bind-ro="$2:/tests" --bind-ro="$3:/usr/bin/terminal" \
 				--bind-ro="$4:/usr/bin/fwsnap-faulty" -- "$5" systemd.unit=case.service' \
-			bash "$TMP" "$(realpath "${0%/*}/..")" "$TERMINAL" "$FWSNAP_FAULTY" "$first" \
+			bash "$TMP" "$(realpath "${0%/*}/..")" "$TERMINAL" "$FWSNAP_FAULTY" "$first" "$console" \
 			>"$TMP/console" 2>&1 </dev/null
 	)
 }
