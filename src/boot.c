@@ -2,6 +2,7 @@
 #include "boot_steps.h"
 
 #include "change.h"
+#include "lockdown.h"
 #include "log.h"
 
 #include <errno.h>
@@ -149,12 +150,30 @@ static int try_older(struct climb *c)
 	return r ? r : result;
 }
 
+static int try_lockdown(struct climb *c)
+{
+	const struct config *config = c->b->config;
+	struct lockdown l = {0};
+	int r;
+
+	if (!config->lockdown_last)
+		return 0;
+	r = lockdown_make(&l, c->b->root, config->lockdown_ports);
+	if (!r)
+		r = climb_change(c, &l.rs);
+	if (!r)
+		log_warning("lockdown: new connections come in by these ways alone: %s", l.text);
+	c->b->record.snapshot = 0;
+	lockdown_release(&l);
+	return r ? r : 1;
+}
+
 static const struct rung {
 	enum boot_rung rung;
 	int (*try)(struct climb *c);
 } rungs[] = {
 	{BOOT_EDITED, boot_try_edited}, {BOOT_EXACT, try_exact},   {BOOT_TEXT, boot_try_text},
-	{BOOT_OLDER, try_older},	{BOOT_FILES, boot_try_files},
+	{BOOT_OLDER, try_older},	{BOOT_FILES, boot_try_files}, {BOOT_LOCKDOWN, try_lockdown},
 };
 
 /* The first rung that holds. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "lock.h"
+#include "lockdown.h"
 #include "log.h"
 #include "text.h"
 #include "cmd_trial.h"
@@ -312,7 +313,7 @@ int keep_live(struct context *c, struct ruleset *rs)
 {
 	struct snapshot_new n = {0};
 	struct digest nothing = ruleset_digest(&(struct ruleset){0});
-	int r = is_stored(c, rs);
+	int r = lockdown_is(rs) ? 1 : is_stored(c, rs);
 
 	if (r || digest_equal(ruleset_digest(rs), nothing))
 		return r < 0 ? r : 0;

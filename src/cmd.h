@@ -65,6 +65,7 @@ int cmd_run(struct context *c, int argc, char **argv);
 int cmd_confirm(struct context *c, int argc, char **argv);
 int cmd_rollback(struct context *c, int argc, char **argv);
 int cmd_restore(struct context *c, int argc, char **argv);
+int cmd_lockdown(struct context *c, int argc, char **argv);
 int cmd_boot(struct context *c, int argc, char **argv);
 int cmd_check(struct context *c, int argc, char **argv);
 int cmd_status(struct context *c, int argc, char **argv);

@@ -31,6 +31,8 @@ static const struct command commands[] = {
 	{"restore", cmd_restore, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_SETTLED,
 	 "[REF] [--all] [--dry-run] [--within SEC|--no-confirm] | --boot [--again] [--link]",
 	 "load a snapshot (default: the current one) exactly"},
+	{"lockdown", cmd_lockdown, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_CREATE | NEEDS_SETTLED,
+	 "[--within SEC|--no-confirm]", "let in established connections and the ways in that are configured, no more"},
 	{"check", cmd_check, NEEDS_NO_STORE, "FILE ... [--base empty|live] [--type ipset|iptables|ip6tables|nft]",
 	 "whether files load, tried in a private namespace; live stays as it is"},
 	{"status", cmd_status, NEEDS_ADMIN, "", "what runs, what is saved, and whether they differ"},
