@@ -1,37 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The hook for ifupdown, without an init: links come up one by one.
-# shellcheck source=tests/boot/lib.sh
-. "${0%/*}/lib.sh"
+# shellcheck source=tests/boot/ifup_lib.sh
+. "${0%/*}/ifup_lib.sh"
 
 AT_ONCE=2
-
-# The machine was switched off after a save; the hook is what brings the rules back.
-prepare() { # LINK...
-	local link
-	for link in "$@"; do
-		ip link add "$link" type veth peer name "$link-peer" || skip "the kernel has no veth"
-	done
-	configure_links "$@"
-	mkdir -p /run/network
-	ln -s /usr/share/fwsnap/if-pre-up.d/fwsnap /etc/network/if-pre-up.d/
-	rm /etc/network/if-pre-up.d/0look
-	printf '#!/bin/sh\nexec /tests/boot/look "$IFACE"\n' >/etc/network/if-pre-up.d/zlook
-	chmod +x /etc/network/if-pre-up.d/zlook
-	load_iptables
-	load_nft
-	remember saved
-	fwsnap 0 save
-	lose
-	ip link set lo down
-}
-
-# The rules stood, and the link was down, when all hooks had run but this last one.
-stood_before() { # LINK
-	diff "$TMP/rules.saved" "$TMP/looked/$1/rules" || fail "other rules stood before $1"
-	! grep -qx "$1" "$TMP/looked/$1/up" || fail "$1 was up before its hooks had run"
-	is_up "$1" || fail "$1 is down"
-}
 
 test_the_rules_stand_before_the_first_link() {
 	visit first_link
@@ -69,13 +42,6 @@ all_links() {
 	is_up lo || fail "lo is down"
 	stood_before one
 	stood_before two
-}
-
-# Nothing that was saved can be loaded, and there is no last resort.
-prepare_failure() { # LINE...: of the configuration
-	prepare one two
-	damage_everything
-	config "last_resort = none" "$@"
 }
 
 test_a_failing_restore_keeps_the_link_down_and_lo_up() {

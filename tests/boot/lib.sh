@@ -17,7 +17,9 @@
 . "${BASH_SOURCE[0]%/*}/../cli/lib.sh"
 # shellcheck source=tests/boot/tree_lib.sh
 . "${BASH_SOURCE[0]%/*}/tree_lib.sh"
-FWSNAP_INSTALLED=${FWSNAP_INSTALLED:-$(realpath -m "${0%/*}/../../build/tests/installed")}
+FWSNAP_INSTALLED=${FWSNAP_INSTALLED:-$build/tests/installed}
+tests=$(realpath "${BASH_SOURCE[0]%/*}/..")
+script=/tests/$(realpath --relative-to="$tests" "$0")
 KIND=systemd
 
 run_boot_cases() {
@@ -83,7 +85,7 @@ start_by_systemd() {
 		[Service]
 		Type=oneshot
 		EnvironmentFile=/case/environment
-		ExecStart=/tests/boot/${0##*/} booted \$COMMAND
+		ExecStart=$script booted \$COMMAND
 		StandardOutput=file:/case/log
 		StandardError=inherit
 	END
@@ -98,7 +100,7 @@ start_by_inittab() {
 		#!/bin/bash
 		set -a
 		. /case/environment
-		/tests/boot/${0##*/} booted \$COMMAND >/case/log 2>&1 </dev/null
+		$script booted \$COMMAND >/case/log 2>&1 </dev/null
 		echo \$? >/case/status
 		halt -f -p
 	END
@@ -154,16 +156,16 @@ visit() { # FUNCTION ARGUMENT...
 	make_ready
 	mount_kernel
 	FWSNAP=/usr/sbin/fwsnap FWSNAP_FAULTY=/none TERMINAL=/none \
-		chroot "$TMP/system" "/tests/boot/${0##*/}" booted "$@" || exit
+		chroot "$TMP/system" "$script" booted "$@" || exit
 }
 
 mount_kernel() {
 	[ ! -e "$TMP/system/proc/self" ] || return 0
 	mount -t proc none "$TMP/system/proc"
-	mount --rbind /sys "$TMP/system/sys"
+	mount -t sysfs none "$TMP/system/sys"
 	mount --rbind /dev "$TMP/system/dev"
 	mount -t tmpfs none "$TMP/system/run"
-	mount --bind "$(realpath "${0%/*}/..")" "$TMP/system/tests"
+	mount --bind "$tests" "$TMP/system/tests"
 }
 
 # systemd-nspawn looks for cgroups where its first process is.
@@ -178,7 +180,7 @@ start_container() {
 				--register=no --keep-unit --console="$6" --link-journal=no \
 				--bind-ro="$2:/tests" --bind-ro="$3:/usr/bin/terminal" \
 				--bind-ro="$4:/usr/bin/fwsnap-faulty" -- "$5" systemd.unit=case.service' \
-			bash "$TMP" "$(realpath "${0%/*}/..")" "$TERMINAL" "$FWSNAP_FAULTY" "$first" "$console" \
+			bash "$TMP" "$tests" "$TERMINAL" "$FWSNAP_FAULTY" "$first" "$console" \
 			>"$TMP/console" 2>&1 </dev/null
 	)
 }
@@ -196,6 +198,7 @@ run_booted() { # FUNCTION ARGUMENT...
 # Configures links as ifupdown has them, with a hook that looks before the others do anything.
 configure_links() { # NAME...
 	local number=1 name
+	mkdir -p /etc/network/if-{pre-up,up,down,post-down}.d
 	printf 'auto lo\niface lo inet loopback\n' >/etc/network/interfaces
 	for name in "$@"; do
 		number=$((number + 1))

@@ -151,6 +151,52 @@ lower_rung() {
 	nothing_failed
 }
 
+test_where_everything_is_damaged_ssh_is_let_in_and_nothing_else() {
+	boot damage_all
+	knock 22 80 &
+	boot locked_down
+	wait $!
+	[ "$(cat "$TMP/knocked")" = "22 open 80 shut" ] || fail "knocked: $(cat "$TMP/knocked")"
+}
+
+damage_all() {
+	save_everything
+	damage_everything
+}
+
+# From the other end of host0, once somebody listens there.
+knock() { # PORT...
+	local port
+	within 30 test -e "$TMP/system/case/listening"
+	ip link set ve-system up
+	ip address add 192.0.2.1/24 dev ve-system
+	for port in "$@"; do
+		if timeout 1 bash -c 'exec 3<>/dev/tcp/192.0.2.2/$1' bash "$port"; then
+			echo "$port open"
+		else
+			echo "$port shut"
+		fi
+	done 2>/dev/null | xargs >"$TMP/knocked"
+	: >"$TMP/system/case/knocked"
+}
+
+locked_down() {
+	local file
+	unit_is active 8
+	journal_has "lockdown" "damaged"
+	rules >"$TMP/rules.lockdown"
+	stood_before_the_network lockdown
+	systemd-run --quiet --unit=listen systemd-socket-activate -l 22 -l 80 cat
+	within 5 both_listen
+	: >"$TMP/listening"
+	within 20 test -e "$TMP/knocked"
+	nothing_failed
+}
+
+both_listen() {
+	[ "$(ss -Hltn 'sport = 22 or sport = 80' | wc -l)" = 2 ]
+}
+
 test_a_pending_change_does_not_outlive_a_reboot() {
 	boot save_everything
 	boot leave_pending

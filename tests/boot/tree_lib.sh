@@ -16,7 +16,7 @@ declare -A LAYER_PACKAGES=(
 	[openrc]="sysvinit-core openrc libpam-systemd- systemd-sysv-"
 	[ifupdown-ng]="ifupdown- ifupdown-ng"
 	[ifupdown2]="ifupdown- ifupdown2"
-	[busybox]="ifupdown- busybox"
+	[busybox]="ifupdown- busybox-static"
 	[networkmanager]="network-manager"
 )
 
@@ -88,7 +88,8 @@ install_layer() { # TREE LAYER PACKAGES
 	for package in $3; do
 		case $package in *-) chroot "$2.root" dpkg --purge --force-depends "${package%-}" ;; esac
 	done
-	chroot "$2.root" sh -c 'dpkg --force-unsafe-io -B -i /debs/*.deb'
+	# again, for those that have to be configured before others can be unpacked
+	chroot "$2.root" sh -c 'for _ in 1 2 3; do dpkg --force-unsafe-io -B -i /debs/*.deb && exit; done; exit 1'
 	umount "$2.root/debs"
 	rm -r "$2.root/debs" "$2.root/usr/sbin/policy-rc.d"
 }
