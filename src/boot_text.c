@@ -183,6 +183,16 @@ int boot_try_edited(struct climb *c)
 	return r ? r : 1;
 }
 
+/* Whether the text file is what the current version wrote there. */
+static bool is_as_written(struct climb *c, enum text_kind kind)
+{
+	const char *path = c->b->config->texts[kind];
+	const struct manifest_text *t = path ? manifest_text(&c->current, path) : NULL;
+
+	return t && t->state == TEXT_WRITTEN && store_text_untouched(c->b->store, &c->current, path) > 0;
+}
+
+/* Where the snapshot is damaged the file is the same. */
 int climb_add_part(struct climb *c, enum text_kind kind)
 {
 	struct rehearse_file *file = &c->files[c->nfiles];
@@ -192,6 +202,8 @@ int climb_add_part(struct climb *c, enum text_kind kind)
 	r = store_part(c->b->store, c->id, text_formats[kind].part, &file->content);
 	if (r) {
 		rehearse_file_release(file);
+		if (r != -ENOENT && is_as_written(c, kind))
+			return add_file(c, kind);
 		return r == -ENOENT ? 0 : r;
 	}
 	c->names[c->nfiles] = str_printf("%s of snapshot %u", text_formats[kind].part, c->id);
