@@ -163,21 +163,10 @@ test_a_text_that_was_left_as_stale_is_never_loaded() {
 }
 
 test_texts_without_a_history_are_loaded() { # drop-in for iptables-persistent and iptables-services
-	local layout
-	for layout in debian:iptables/rules.v4:iptables/rules.v6 redhat:sysconfig/iptables:sysconfig/ip6tables; do
-		config "layout = ${layout%%:*}"
-		mkdir -p "$ROOT/etc/iptables" "$ROOT/etc/sysconfig"
-		load_iptables
-		remember saved
-		layout=${layout#*:}
-		iptables-nft-save >"$ROOT/etc/${layout%:*}"
-		ip6tables-nft-save >"$ROOT/etc/${layout#*:}"
-		power_cycle
-		boots 0 files
-		are_live saved
-		rm -r "${ROOT:?}/etc"
-		lose
-	done
+	lay_out redhat sysconfig/iptables sysconfig/ip6tables
+	power_cycle
+	boots 0 files
+	are_live saved
 }
 
 test_without_a_private_namespace_the_programs_load_the_texts() {
@@ -192,6 +181,64 @@ test_without_a_private_namespace_the_programs_load_the_texts() {
 	fwsnap 3 status
 	prints "legacy ip filter differs"
 	[ "$(grep -c differs "$TMP/out")" = 1 ] || fail "more than that table is another"
+}
+
+# LAYOUT V4 V6: the rules are in its files, as another program left them, and live
+lay_out() {
+	config "layout = $1"
+	mkdir -p "$ROOT/etc/iptables" "$ROOT/etc/sysconfig"
+	load_iptables
+	remember saved
+	iptables-nft-save >"$ROOT/etc/$2"
+	ip6tables-nft-save >"$ROOT/etc/$3"
+}
+
+takes_over() { # LAYOUT V4 V6
+	lay_out "$@"
+	power_cycle
+	fwsnap 0 import "$ROOT/etc/$2"
+	says "/etc/$3' is not part of it: 'fwsnap restore text'"
+	fwsnap 0 restore text
+	are_live saved
+	fwsnap 0 save
+	grep -q 'Written by fwsnap' "$ROOT/etc/$2"
+	grep -q 'Written by fwsnap' "$ROOT/etc/$3"
+	power_cycle
+	boots 0 exact
+	are_live saved
+	edit_text "$2" '^-A INPUT -i lo' '-A INPUT -p tcp -m tcp --dport 99 -j ACCEPT'
+	power_cycle
+	boots 0 edited
+	iptables-nft-save | grep -q -- '--dport 99'
+	fwsnap 0 save
+	no_drift
+}
+
+test_it_takes_over_from_iptables_persistent() {
+	takes_over debian iptables/rules.v4 iptables/rules.v6
+}
+
+test_it_takes_over_from_iptables_services() {
+	takes_over redhat sysconfig/iptables sysconfig/ip6tables
+}
+
+# One file, of iptables-services' own: service iptables save
+test_an_imported_file_becomes_the_saved_version() {
+	lay_out redhat sysconfig/iptables sysconfig/ip6tables
+	rm "$ROOT/etc/sysconfig/ip6tables"
+	nft flush ruleset
+	iptables-nft-restore <"$ROOT/etc/sysconfig/iptables"
+	remember saved
+	power_cycle
+	fwsnap 0 import "$ROOT/etc/sysconfig/iptables"
+	never "is not part"
+	fwsnap 0 restore 1
+	are_live saved
+	no_drift
+	power_cycle
+	boots 0 exact
+	are_live saved
+	fwsnap 0 save
 }
 
 # Damage
