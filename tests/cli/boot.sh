@@ -23,7 +23,7 @@ test_what_was_saved_is_loaded_by_no_program() {
 	fwsnap 0 save
 	power_cycle
 	command -v strace >/dev/null || skip "strace is not installed"
-	strace -f -qq -e trace=execve,fork,vfork,clone,clone3,connect -o "$TMP/trace" "$FWSNAP" --root "$ROOT" restore --boot
+	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -e trace=execve,fork,vfork,clone,clone3,connect -o "$TMP/trace" "$FWSNAP" --root "$ROOT" restore --boot
 	[ "$(grep -cv AF_NETLINK "$TMP/trace")" = 1 ] || fail "it runs others, or asks the network: $(cat "$TMP/trace")"
 	are_live saved
 	grep -qx 'rung: exact' "$ROOT"/run/fwsnap/boot.*
@@ -464,6 +464,24 @@ test_if_all_is_damaged_ssh_alone_comes_in() {
 	fwsnap 7 --json status
 	json '.lockdown and .current == 2 and .boot.rung == "lockdown"'
 	fwsnap 0 restore --boot
+}
+
+# connect(2) is how netlink of netfilter is opened: first to look for packets that are held back, then to look for nf_tables.
+test_without_nf_tables_a_lockdown_is_made_of_legacy_iptables() {
+	local status=0
+	make_host
+	iptables-legacy-save >/dev/null || skip "the kernel has no legacy tables"
+	command -v strace >/dev/null || skip "strace is not installed"
+	ASAN_OPTIONS=detect_leaks=0 strace -qq -e trace=connect -e inject=connect:error=EPROTONOSUPPORT:when=2 -o /dev/null \
+		"$FWSNAP" --root "$ROOT" lockdown --no-confirm 2>"$TMP/err" || status=$?
+	[ "$status" = 0 ] || fail "exit status $status"
+	iptables-legacy-save | grep -q fwsnap_lockdown || fail "there is no such chain"
+	ip6tables-legacy-save | grep -q fwsnap_lockdown || fail "there is no such chain of IPv6"
+	[ -z "$(nft list tables | grep -v '^# ')" ] || fail "it used nf_tables"
+	reaches 22
+	! reaches 25 || fail "port 25 is open"
+	fwsnap 1 save
+	says "never saved"
 }
 
 test_lockdown_by_hand_ends_with_restore() {
