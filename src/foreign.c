@@ -58,8 +58,9 @@ static bool is_kept(const struct foreign_part *p, const struct item *item)
 {
 	if (!foreign_owner_of(p, item))
 		return true;
-	return (item->kind == ITEM_CHAIN && strlist_has(&p->needed.chains, item->name)) ||
-	       (item->kind == ITEM_SET && strlist_has(&p->needed.sets, item->name));
+	if (item->kind == ITEM_CHAIN)
+		return strlist_has(&p->needed.chains, item->name) || strlist_has(&p->led_to, item->name);
+	return item->kind == ITEM_SET && strlist_has(&p->needed.sets, item->name);
 }
 
 static int cut_table(struct assembly *a, const struct foreign_part *p)

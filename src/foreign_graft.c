@@ -27,10 +27,11 @@ struct grafting {
 	bool *leave_out;                  /* rules of `to` that do */
 };
 
-/* Whether an item of the target is part of the result. */
+/* Whether an item of the target is part of the result. What is missing of a map's chains is made, empty. */
 static bool stays(const struct grafting *g, const struct item *item)
 {
-	return g->all || !foreign_owner_of(g->to, item);
+	return g->all || !foreign_owner_of(g->to, item) ||
+	       (item->kind == ITEM_CHAIN && strlist_has(&g->to->led_to, item->name));
 }
 
 /* What of live comes along: what is foreign, and what that cannot be without. */
@@ -416,7 +417,7 @@ int foreign_graft(const struct foreign *f, struct ruleset *live, struct ruleset 
 		r = graft_tables(&g);
 		if (r < 0)
 			log_errno(r, "cannot keep what is foreign in the live rules");
-		assembly_order(&g.out, &live->order, &target->order, &live->order);
+		assembly_order(&g.out, &(struct buf)BUF_INIT, &target->order, &live->order);
 	}
 	if (!r)
 		r = assembly_end(&g.out);
