@@ -164,6 +164,8 @@ void nft_rule_updates(const struct nlmsghdr *nlh, void (*fn)(const char *set, vo
 		      void *arg);
 /* The sets that a rule looks up, adds to or finds objects in: fn for each. */
 void nft_rule_sets(const struct nlmsghdr *nlh, void (*fn)(const char *set, void *arg), void *arg);
+/* The indexes of ipsets that xt matches and targets of a rule name: fn for each. */
+void nft_rule_ipsets(const struct nlmsghdr *nlh, void (*fn)(uint16_t index, void *arg), void *arg);
 /*
  * Follows the registers through a rule: which compared or sent-to values are interface
  * indexes (c->links), and the protocol that xt matches of the rule
@@ -211,7 +213,7 @@ int nft_compose(struct ruleset *rs, struct table *t, const struct piece *pieces,
 void nft_refers(const struct table *t, const struct item *const *items, size_t n,
 		item_reference *fn, void *arg);
 void nft_facts(const struct ruleset *rs, const struct table *t, const struct items *items,
-	       rule_facts *fn, void *arg);
+	       facts_wanted *wanted, rule_facts *fn, void *arg);
 
 /*
  * Base chains that share hook and priority, for ruleset.order. chains: of all

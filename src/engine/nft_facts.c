@@ -18,6 +18,7 @@ enum content { OTHER, KNOWN, IN_NAME, OUT_NAME, IN_INDEX, OUT_INDEX, SOURCE, DES
 struct reading {
 	const struct ruleset *rs;
 	struct nft_index *index;
+	struct nft_messages bound; /* rules of the rule's own chains */
 	uint8_t family;  /* of the packets; of other tables than ip and ip6 as far as the rule tells */
 	struct facts facts;
 	struct {
@@ -248,22 +249,6 @@ static void read_compare(struct reading *r, const struct nftnl_expr *e)
 	else
 		compare(r, reg, not, data, length);
 }
-static void add_sets(struct reading *r, const char *name, uint8_t revision, const unsigned char *info,
-		     size_t size)
-{
-	size_t step;
-	unsigned n = xtmatch_sets(name, revision, &step);
-
-	for (unsigned i = 0; i < n && (i + 1) * step <= size; i++) {
-		const struct set_ref *s;
-		uint16_t index;
-
-		memcpy(&index, info + i * step, sizeof(index));
-		s = ruleset_set(r->rs, index);
-		if (s)
-			facts_add(&r->facts, FACT_SET, s->name);
-	}
-}
 
 static void read_match(struct reading *r, const struct nftnl_expr *e)
 {
@@ -271,23 +256,16 @@ static void read_match(struct reading *r, const struct nftnl_expr *e)
 	uint32_t size = 0;
 	const void *info = nftnl_expr_get(e, NFTNL_EXPR_MT_INFO, &size);
 
-	if (!name || !info)
-		return;
-	xtmatch_add_fact(&r->facts, name, info, size);
-	add_sets(r, name, (uint8_t)nftnl_expr_get_u32(e, NFTNL_EXPR_MT_REV), info, size);
+	if (name && info)
+		xtmatch_add_fact(&r->facts, name, info, size);
 }
 
 static void read_target(struct reading *r, const struct nftnl_expr *e)
 {
 	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_TG_NAME);
-	uint32_t size = 0;
-	const void *info = nftnl_expr_get(e, NFTNL_EXPR_TG_INFO, &size);
 
-	if (!name)
-		return;
-	facts_add(&r->facts, FACT_TARGET, name);
-	if (info)
-		add_sets(r, name, (uint8_t)nftnl_expr_get_u32(e, NFTNL_EXPR_TG_REV), info, size);
+	if (name)
+		facts_add(&r->facts, FACT_TARGET, name);
 }
 
 static void read_immediate(struct reading *r, const struct nftnl_expr *e)
@@ -395,19 +373,18 @@ static void read_message(struct reading *r, const struct nlmsghdr *nlh)
 		nftnl_rule_free(rule);
 }
 
-static void read_rule(struct reading *r, const struct nlmsghdr *nlh);
+static void add_references(struct reading *r, const struct nlmsghdr *nlh);
 
 /* What a chain of the rule's own has is the rule's. */
-static void read_bound(struct reading *r, struct nft_chain *chain)
+static void add_bound(struct reading *r, struct nft_chain *chain)
 {
-	uint8_t family = r->family;
-
 	if (chain->met)
 		return;
 	chain->met = true;
 	for (size_t i = 0; i < chain->messages.n; i++) {
-		r->family = family;
-		read_rule(r, chain->messages.m[i]);
+		*(const struct nlmsghdr **)array_grow(&r->bound.m, &r->bound.n, sizeof(*r->bound.m)) =
+			chain->messages.m[i];
+		add_references(r, chain->messages.m[i]);
 	}
 }
 
@@ -417,7 +394,7 @@ static void add_jump(const char *name, void *arg)
 	struct nft_chain *chain = nft_find_chain(r->index, name);
 
 	if (chain && chain->flags & NFT_CHAIN_BINDING)
-		read_bound(r, chain);
+		add_bound(r, chain);
 	else
 		facts_add(&r->facts, FACT_JUMP, name);
 }
@@ -465,15 +442,36 @@ static void add_set(const char *name, void *arg)
 			add_map_jumps(r, set->elements.m[i]);
 }
 
-static void read_rule(struct reading *r, const struct nlmsghdr *nlh)
+static void add_ipset(uint16_t index, void *arg)
 {
-	read_message(r, nlh);
+	struct reading *r = arg;
+	const struct set_ref *s = ruleset_set(r->rs, index);
+
+	if (s)
+		facts_add(&r->facts, FACT_SET, s->name);
+}
+
+static void add_references(struct reading *r, const struct nlmsghdr *nlh)
+{
 	nft_rule_jumps(nlh, add_jump, r);
 	nft_rule_sets(nlh, add_set, r);
+	nft_rule_ipsets(nlh, add_ipset, r);
+}
+
+static void read_rule(struct reading *r, const struct nlmsghdr *nlh)
+{
+	uint8_t family;
+
+	read_message(r, nlh);
+	family = r->family;
+	for (size_t i = 0; i < r->bound.n; i++) {
+		r->family = family;
+		read_message(r, r->bound.m[i]);
+	}
 }
 
 void nft_facts(const struct ruleset *rs, const struct table *t, const struct items *items,
-	       rule_facts *fn, void *arg)
+	       facts_wanted *wanted, rule_facts *fn, void *arg)
 {
 	struct nft_index x = {0};
 
@@ -485,9 +483,12 @@ void nft_facts(const struct ruleset *rs, const struct table *t, const struct ite
 
 		if (item->kind != ITEM_RULE)
 			continue;
-		read_rule(&r, nlh);
+		add_references(&r, nlh);
+		if (wanted && wanted(arg, item, &r.facts))
+			read_rule(&r, nlh);
 		fn(arg, item, &r.facts);
 		facts_release(&r.facts);
+		free(r.bound.m);
 	}
 	nft_index_release(&x);
 }

@@ -47,13 +47,14 @@ static void assert_same(const char *what, const struct ruleset *want, const stru
 static void graft(const struct foreign *f, struct ruleset *live, struct ruleset *target, struct ruleset *out,
 		  const char *dropped)
 {
-	cleanup_strlist struct strlist list = {NULL, 0};
+	struct foreign_notes notes = {.dropped = {NULL, 0}};
 	cleanup_buf struct buf lines = BUF_INIT;
 
-	assert_int_equal(foreign_graft(f, live, target, false, out, &list), 0);
-	for (size_t i = 0; i < list.n; i++)
-		buf_printf(&lines, "%s%s", i ? "\n" : "", list.s[i]);
+	assert_int_equal(foreign_graft(f, live, target, false, out, &notes), 0);
+	for (size_t i = 0; i < notes.dropped.n; i++)
+		buf_printf(&lines, "%s%s", i ? "\n" : "", notes.dropped.s[i]);
 	assert_string_equal(buf_str(&lines), dropped ? dropped : "");
+	foreign_notes_release(&notes);
 }
 
 static void assert_changed(enum change_result result)
