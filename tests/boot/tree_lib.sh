@@ -18,6 +18,7 @@ declare -A LAYER_PACKAGES=(
 	[ifupdown2]="ifupdown- ifupdown2"
 	[busybox]="ifupdown- busybox-static"
 	[networkmanager]="network-manager"
+	[networkd-dispatcher]="networkd-dispatcher"
 )
 
 # Of a kind, in $tree the system on which it stands, in $layer what is laid over it (empty: nothing).
