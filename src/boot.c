@@ -68,6 +68,23 @@ int climb_change(struct climb *c, struct ruleset *target)
 	return result == CHANGE_DONE || result == CHANGE_NOTHING ? 0 : -ECANCELED;
 }
 
+void boot_say_nothing(const char *line)
+{
+	(void)line;
+}
+
+/* What was wrong with it has been said. */
+static bool load_manifest(struct climb *c)
+{
+	log_sink *sink = log_set_sink(boot_say_nothing);
+	int r;
+
+	manifest_release(&c->current);
+	r = store_manifest(c->b->store, c->id, &c->current);
+	log_set_sink(sink);
+	return !r;
+}
+
 /* All that can be read of the current version. */
 static void load_current(struct climb *c)
 {
@@ -85,8 +102,7 @@ static void load_current(struct climb *c)
 		c->whole = of_this_machine(&c->current) && !engines_digest(&c->current.rs, name);
 		return;
 	}
-	manifest_release(&c->current);
-	c->known = !store_manifest(store, c->id, &c->current);
+	c->known = load_manifest(c);
 	c->damaged = !c->known;
 }
 
@@ -172,8 +188,9 @@ static const struct rung {
 	enum boot_rung rung;
 	int (*try)(struct climb *c);
 } rungs[] = {
-	{BOOT_EDITED, boot_try_edited}, {BOOT_EXACT, try_exact},   {BOOT_TEXT, boot_try_text},
-	{BOOT_OLDER, try_older},	{BOOT_FILES, boot_try_files}, {BOOT_LOCKDOWN, try_lockdown},
+	{BOOT_EDITED, boot_try_edited}, {BOOT_EXACT, try_exact},	 {BOOT_PARTLY, boot_try_partly},
+	{BOOT_TEXT, boot_try_text},	{BOOT_OLDER, try_older},	 {BOOT_FILES, boot_try_files},
+	{BOOT_LOCKDOWN, try_lockdown},
 };
 
 /* The first rung that holds. */

@@ -41,55 +41,85 @@ static int add_file(struct climb *c, enum text_kind kind)
 	return r;
 }
 
-/* What the files make of a base, loaded. */
-static int load_files(struct climb *c, struct ruleset *base)
+/* That programs loaded something is all that can be told of them. */
+static int check_something(struct climb *c)
+{
+	const struct capture capture = {.sink = capture_discard, .lock_wait = c->b->config->lock_wait};
+	struct ruleset now = {0};
+	int r = engines_capture(&now, &capture);
+
+	if (!r && ruleset_equal(&now, &(struct ruleset){0})) {
+		log_error("the text files have no rules");
+		r = -ENODATA;
+	}
+	ruleset_release(&now);
+	return r;
+}
+
+/* Where there is no private namespace to try it in. */
+static int load_directly(struct climb *c, struct rehearsal *rehearsal)
+{
+	int r = climb_change(c, rehearsal->live);
+
+	log_warning("the text files are loaded without a trial");
+	if (!r)
+		r = rehearse_live(rehearsal);
+	return r ? r : check_something(c);
+}
+
+int climb_load_files(struct climb *c, struct ruleset *base)
 {
 	struct rehearsal rehearsal = {.live = base, .files = c->files, .nfiles = c->nfiles};
 	int r = rehearse(&rehearsal);
 
 	if (!r)
 		r = climb_change(c, &rehearsal.candidate);
+	else if (r != -EINVAL)
+		r = load_directly(c, &rehearsal);
 	rehearsal_release(&rehearsal);
 	return r;
 }
 
-/* The text that carries a table, whether that was proved or not. */
-static enum text_kind home_of(const struct manifest *m, size_t i)
+enum text_kind climb_home(const struct climb *c, size_t i)
 {
+	const struct manifest *m = &c->current;
+
 	for (int kind = 0; m->proofs && kind < TEXT_KINDS; kind++)
 		if (m->proofs[i] == text_formats[kind].proof)
 			return (enum text_kind)kind;
 	return text_home(&m->rs.tables[i]);
 }
 
-static bool is_exact_only(const struct manifest *m, size_t i)
+bool climb_is_exact_only(const struct climb *c, size_t i)
 {
-	return m->proofs && m->proofs[i] == PROOF_EXACT;
+	return c->current.proofs && c->current.proofs[i] == PROOF_EXACT;
 }
 
-/*
- * The current version less the tables whose text was edited, which the text makes anew; rules hold on to sets, so these
- * stay until then. Nothing is copied but the array and the order, which the caller frees.
- */
-static struct ruleset base_without(const struct manifest *m, const bool edited[static TEXT_KINDS])
+struct ruleset climb_base(const struct climb *c, const bool *without)
 {
 	cleanup_strlist struct strlist tables = {NULL, 0};
-	struct ruleset base = m->rs;
+	const struct ruleset *rs = &c->current.rs;
+	struct ruleset base = *rs;
 
-	base.tables = mem_zalloc((m->rs.ntables + 1) * sizeof(*base.tables));
+	base.tables = mem_zalloc((rs->ntables + 1) * sizeof(*base.tables));
 	base.ntables = 0;
-	for (size_t i = 0; i < m->rs.ntables; i++) {
-		const struct table *t = &m->rs.tables[i];
-		cleanup_free char *label = table_label(t);
+	for (size_t i = 0; i < rs->ntables; i++) {
+		cleanup_free char *label = table_label(&rs->tables[i]);
 
-		if (t->engine != ENGINE_IPSET && edited[home_of(m, i)] && !is_exact_only(m, i))
+		if (without[i])
 			continue;
-		base.tables[base.ntables++] = *t;
+		base.tables[base.ntables++] = rs->tables[i];
 		strlist_add(&tables, label);
 	}
 	base.order = (struct buf)BUF_INIT;
-	order_project(&m->rs.order, &tables, &base.order);
+	order_project(&rs->order, &tables, &base.order);
 	return base;
+}
+
+void climb_base_free(struct ruleset *base)
+{
+	free(base->tables);
+	buf_release(&base->order);
 }
 
 /* Which text files are not as the current version left them. The number of them, or -errno (logged). */
@@ -112,10 +142,29 @@ static int find_edited(struct climb *c, bool edited[static TEXT_KINDS])
 	return n;
 }
 
+/*
+ * The tables whose text was edited are made anew by the text. Rules hold on to sets, and no edit of the text of one
+ * that is kept exactly is known: these stay until the text changes them.
+ */
+static int load_edited(struct climb *c, const bool edited[static TEXT_KINDS])
+{
+	const struct ruleset *rs = &c->current.rs;
+	cleanup_free bool *without = mem_zalloc((rs->ntables + 1) * sizeof(*without));
+	struct ruleset base;
+	int r;
+
+	for (size_t i = 0; i < rs->ntables; i++)
+		without[i] = rs->tables[i].engine != ENGINE_IPSET && edited[climb_home(c, i)] &&
+			     !climb_is_exact_only(c, i);
+	base = climb_base(c, without);
+	r = climb_load_files(c, &base);
+	climb_base_free(&base);
+	return r;
+}
+
 int boot_try_edited(struct climb *c)
 {
 	bool edited[TEXT_KINDS] = {false};
-	struct ruleset base;
 	int r = c->known ? find_edited(c, edited) : 0;
 
 	if (r <= 0)
@@ -128,11 +177,8 @@ int boot_try_edited(struct climb *c)
 	for (int kind = 0; kind < TEXT_KINDS && !r; kind++)
 		if (edited[kind])
 			r = add_file(c, kind);
-	base = base_without(&c->current, edited);
 	if (!r)
-		r = load_files(c, &base);
-	free(base.tables);
-	buf_release(&base.order);
+		r = load_edited(c, edited);
 	climb_files_release(c);
 	return r ? r : 1;
 }
@@ -146,8 +192,8 @@ static bool is_as_written(struct climb *c, enum text_kind kind)
 	return t && t->state == TEXT_WRITTEN && store_text_untouched(c->b->store, &c->current, path) > 0;
 }
 
-/* The text of the current version; where its snapshot is damaged, that of the file, which is the same. */
-static int add_part(struct climb *c, enum text_kind kind)
+/* Where the snapshot is damaged, the file is as good. */
+int climb_add_part(struct climb *c, enum text_kind kind)
 {
 	struct rehearse_file *file = &c->files[c->nfiles];
 	int r;
@@ -174,7 +220,7 @@ static bool texts_are_whole(const struct climb *c)
 	for (size_t i = 0; i < m->rs.ntables; i++) {
 		cleanup_free char *label = table_label(&m->rs.tables[i]);
 
-		if (!is_exact_only(m, i))
+		if (!climb_is_exact_only(c, i))
 			continue;
 		log_error("no text of snapshot %u carries '%s'", c->id, label);
 		whole = false;
@@ -192,13 +238,13 @@ int boot_try_text(struct climb *c)
 	if (!texts_are_whole(c))
 		return -ENODATA;
 	for (int kind = 0; kind < TEXT_KINDS && !r; kind++)
-		r = add_part(c, kind);
+		r = climb_add_part(c, kind);
 	if (!r && !c->nfiles) {
 		log_error("snapshot %u has no texts", c->id);
 		r = -ENODATA;
 	}
 	if (!r)
-		r = load_files(c, &nothing);
+		r = climb_load_files(c, &nothing);
 	climb_files_release(c);
 	return r ? r : 1;
 }
@@ -221,7 +267,7 @@ int boot_try_files(struct climb *c)
 	if (!r && !c->nfiles)
 		return 0;
 	if (!r)
-		r = load_files(c, &nothing);
+		r = climb_load_files(c, &nothing);
 	climb_files_release(c);
 	return r ? r : 1;
 }

@@ -104,6 +104,9 @@ struct guard context_guard(struct context *c);
 /* EXIT_FAILED (logged, with what ends it) if a change is pending, else EXIT_DONE. */
 int refuse_pending(struct context *c);
 
+/* What `save --on-stop` asks: the configuration, and whether a boot brought less than what was saved (warned). */
+bool may_save_on_stop(struct context *c);
+
 /* Removes versions beyond those that the configuration keeps (a failure is a warning). */
 void prune_history(struct context *c);
 

@@ -2,7 +2,9 @@
 #include "boot.h"
 #include "cmd.h"
 #include "guard_tell.h"
+#include "hooks.h"
 #include "log.h"
+#include "restorer.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -160,6 +162,17 @@ static void record(struct booting *s)
 		log_errno(e, "cannot write how the boot went below '%s/run/fwsnap'", s->c->opt.root);
 }
 
+/* Nobody waits for a hook. */
+static void run_hooks(struct booting *s)
+{
+	const struct hook hook = {s->c->opt.root, HOOK_BOOT, "restore --boot",
+				  boot_rungs[s->boot.record.rung]};
+
+	context_unlock(s->c);
+	if (s->boot.record.rung != BOOT_NOTHING)
+		hooks_run(&hook);
+}
+
 /*
  * Outcomes: what was saved is in force, or nothing was saved (0); something else of ours is, named (8); nothing of
  * ours is, the firewall is as it was (1).
@@ -174,10 +187,26 @@ static int climb(struct booting *s, bool configured)
 	b->arg = s->c;
 	b->record.lower = !configured;
 	boot_climb(b);
+	if (boot_record_done(&b->record))
+		restorers_warn(b->root);
 	record(s);
+	run_hooks(s);
 	if (b->record.rung == BOOT_FAILED)
 		return EXIT_FAILED;
 	return b->record.lower ? EXIT_PARTIAL : EXIT_DONE;
+}
+
+bool may_save_on_stop(struct context *c)
+{
+	struct boot_record r = {0};
+	bool may = c->config.save_on_stop;
+
+	if (may && !boot_record_read(&r, c->opt.root) && (r.lower || r.rung == BOOT_FAILED)) {
+		log_warning("nothing is saved at this stop: less than what was saved was in force since the boot");
+		may = false;
+	}
+	boot_record_release(&r);
+	return may;
 }
 
 int cmd_boot(struct context *c, int argc, char **argv)

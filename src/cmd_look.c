@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "log.h"
 #include "text.h"
+#include "cmd_look_boot.h"
 #include "cmd_trial.h"
 
 #include <errno.h>
@@ -372,6 +373,7 @@ struct look {
 	struct context *c;
 	struct ruleset live;
 	struct manifest current;
+	unsigned damaged; /* the id of the current version, if it cannot be read */
 	struct buf differences;
 	struct strlist foreign;
 	bool drift;
@@ -454,13 +456,16 @@ static json_t *status_json(const struct look *l)
 	}
 	json_object_set_new(j, "live", ruleset_json(&l->live));
 	json_object_set_new(j, "current",
-			    l->current.id ? json_integer(l->current.id) : json_null());
+			    l->current.id ? json_integer(l->current.id)
+			    : l->damaged  ? json_integer(l->damaged)
+					  : json_null());
 	json_object_set_new(j, "drift", json_boolean(l->drift));
 	json_object_set_new(j, "pending", pending_json(&l->pending));
 	json_object_set_new(j, "differences", differences);
 	json_object_set_new(j, "texts", texts);
 	json_object_set_new(j, "foreign", json_strings(&l->foreign));
 	json_object_set_new(j, "owned", json_strings(&l->live.owned));
+	put_boot_json(j, l->c, &l->live);
 	return j;
 }
 
@@ -476,6 +481,8 @@ static void print_status(const struct look *l)
 	if (l->current.id)
 		printf("saved    snapshot %u, %s%s%s\n", l->current.id, time_text(l->current.created),
 		       *message ? ": " : "", message);
+	else if (l->damaged)
+		printf("saved    snapshot %u, which is damaged\n", l->damaged);
 	else
 		printf("saved    nothing yet\n");
 	print_pending(&l->pending);
@@ -494,6 +501,7 @@ static void print_status(const struct look *l)
 		printf("foreign  %s looks like another program's\n", l->foreign.s[i]);
 	for (size_t i = 0; i < l->live.owned.n; i++)
 		printf("owned    %s belongs to a process and is left alone\n", l->live.owned.s[i]);
+	print_boot(l->c, &l->live);
 }
 
 static int look(struct look *l)
@@ -508,11 +516,11 @@ static int look(struct look *l)
 	if (!r && l->c->store.dir)
 		r = store_current(&l->c->store, &id);
 	if (!r && id)
-		r = store_manifest(&l->c->store, id, &l->current);
+		l->damaged = store_manifest(&l->c->store, id, &l->current) < 0 ? id : 0;
 	if (r)
 		return r;
 	l->drift = !ruleset_equal(&l->current.rs, &l->live);
-	if (l->drift && id)
+	if (l->drift && l->current.id)
 		ruleset_differences(&l->current.rs, &l->live, &l->differences);
 	ruleset_foreign_looking(&l->live, &l->foreign);
 	return 0;
@@ -531,7 +539,12 @@ int cmd_status(struct context *c, int argc, char **argv)
 		print_json(status_json(&l));
 	else if (!r)
 		print_status(&l);
-	status = r ? exit_status(r) : l.drift || pending_open(&l.pending) ? EXIT_DIFFERS : EXIT_DONE;
+	if (r)
+		status = exit_status(r);
+	else if (l.damaged)
+		status = EXIT_DAMAGED;
+	else if (l.drift || pending_open(&l.pending))
+		status = EXIT_DIFFERS;
 	pending_release(&l.pending);
 	ruleset_release(&l.live);
 	manifest_release(&l.current);

@@ -10,7 +10,7 @@
 
 struct save {
 	struct saving saving;
-	bool all;
+	bool all, on_stop;
 };
 
 static int parse(struct save *save, int argc, char **argv)
@@ -20,6 +20,7 @@ static int parse(struct save *save, int argc, char **argv)
 		{"tag", required_argument, NULL, 't'},
 		{"counters", no_argument, NULL, 'C'},
 		{"all", no_argument, NULL, 'a'},
+		{"on-stop", no_argument, NULL, 's'},
 		{NULL, 0, NULL, 0},
 	};
 	struct saving *s = &save->saving;
@@ -38,6 +39,9 @@ static int parse(struct save *save, int argc, char **argv)
 			break;
 		case 'a':
 			save->all = true;
+			break;
+		case 's':
+			save->on_stop = true;
 			break;
 		default:
 			return EXIT_USAGE;
@@ -134,6 +138,8 @@ int cmd_save(struct context *c, int argc, char **argv)
 
 	if (r)
 		return r;
+	if (save.on_stop && !may_save_on_stop(c))
+		return EXIT_DONE;
 	r = take(s);
 	if (!r && !save.all)
 		remark_foreign(&s->rs);

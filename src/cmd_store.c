@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd.h"
 #include "log.h"
+#include "restorer.h"
 #include "text.h"
 
 #include <errno.h>
@@ -291,6 +292,8 @@ int cmd_import(struct context *c, int argc, char **argv)
 	if (!r)
 		log_note("imported '%s' as snapshot %u; 'fwsnap restore %u' loads it", s.file,
 			 s.snapshot.manifest.id, s.snapshot.manifest.id);
+	if (!r)
+		restorers_warn(c->opt.root);
 	snapshot_new_cancel(&s.snapshot);
 	return exit_status(r);
 }

@@ -15,7 +15,7 @@
 
 static const struct command commands[] = {
 	{"save", cmd_save, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_CREATE | NEEDS_SETTLED,
-	 "[-m TEXT] [--tag NAME] [--counters] [--all]",
+	 "[-m TEXT] [--tag NAME] [--counters] [--all] [--on-stop]",
 	 "keep the running rules: history, and text for the next boot"},
 	{"apply", cmd_apply, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_CREATE,
 	 "[FILE ...|-] [--within SEC|--no-confirm] [--dry-run] [-m TEXT] [--type TYPE] [--allow-empty] "
