@@ -192,7 +192,7 @@ static bool is_as_written(struct climb *c, enum text_kind kind)
 	return t && t->state == TEXT_WRITTEN && store_text_untouched(c->b->store, &c->current, path) > 0;
 }
 
-/* Where the snapshot is damaged, the file is as good. */
+/* Where the snapshot is damaged the file is the same. */
 int climb_add_part(struct climb *c, enum text_kind kind)
 {
 	struct rehearse_file *file = &c->files[c->nfiles];

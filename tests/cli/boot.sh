@@ -175,7 +175,7 @@ test_texts_without_a_history_are_loaded() { # drop-in for iptables-persistent an
 		power_cycle
 		boots 0 files
 		are_live saved
-		rm -r "$ROOT/etc"
+		rm -r "${ROOT:?}/etc"
 		lose
 	done
 }
@@ -331,6 +331,7 @@ test_hooks_are_told() {
 	fwsnap 0 save
 	power_cycle
 	mkdir -p "$ROOT/etc/fwsnap/hooks.d"
+	# shellcheck disable=SC2016
 	printf '#!/bin/sh\necho "$1 $FWSNAP_EVENT $FWSNAP_COMMAND $FWSNAP_RESULT" >"%s/said"\n' "$TMP" >"$ROOT/etc/fwsnap/hooks.d/tell"
 	chmod 755 "$ROOT/etc/fwsnap/hooks.d/tell"
 	boots 0 exact
