@@ -6,6 +6,8 @@
  * listens on: Port and ListenAddress of sshd_config(5) in ROOT/etc/ssh/sshd_config, up to the first Match, and of what it
  * includes; 22 if they say nothing, or cannot be read.
  *
+ * Without nf_tables in the kernel the same rules, as text, are made by the programs of legacy iptables in the scratch.
+ *
  * A lockdown is never saved.
  */
 #ifndef FWSNAP_LOCKDOWN_H

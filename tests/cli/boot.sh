@@ -23,7 +23,7 @@ test_what_was_saved_is_loaded_by_no_program() {
 	fwsnap 0 save
 	power_cycle
 	command -v strace >/dev/null || skip "strace is not installed"
-	strace -f -qq -e trace=execve,fork,vfork,clone,clone3,connect -o "$TMP/trace" "$FWSNAP" --root "$ROOT" restore --boot
+	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -e trace=execve,fork,vfork,clone,clone3,connect -o "$TMP/trace" "$FWSNAP" --root "$ROOT" restore --boot
 	[ "$(grep -cv AF_NETLINK "$TMP/trace")" = 1 ] || fail "it runs others, or asks the network: $(cat "$TMP/trace")"
 	are_live saved
 	grep -qx 'rung: exact' "$ROOT"/run/fwsnap/boot.*
@@ -163,21 +163,10 @@ test_a_text_that_was_left_as_stale_is_never_loaded() {
 }
 
 test_texts_without_a_history_are_loaded() { # drop-in for iptables-persistent and iptables-services
-	local layout
-	for layout in debian:iptables/rules.v4:iptables/rules.v6 redhat:sysconfig/iptables:sysconfig/ip6tables; do
-		config "layout = ${layout%%:*}"
-		mkdir -p "$ROOT/etc/iptables" "$ROOT/etc/sysconfig"
-		load_iptables
-		remember saved
-		layout=${layout#*:}
-		iptables-nft-save >"$ROOT/etc/${layout%:*}"
-		ip6tables-nft-save >"$ROOT/etc/${layout#*:}"
-		power_cycle
-		boots 0 files
-		are_live saved
-		rm -r "${ROOT:?}/etc"
-		lose
-	done
+	lay_out redhat sysconfig/iptables sysconfig/ip6tables
+	power_cycle
+	boots 0 files
+	are_live saved
 }
 
 test_without_a_private_namespace_the_programs_load_the_texts() {
@@ -192,6 +181,64 @@ test_without_a_private_namespace_the_programs_load_the_texts() {
 	fwsnap 3 status
 	prints "legacy ip filter differs"
 	[ "$(grep -c differs "$TMP/out")" = 1 ] || fail "more than that table is another"
+}
+
+# LAYOUT V4 V6: the rules are in its files, as another program left them, and live
+lay_out() {
+	config "layout = $1"
+	mkdir -p "$ROOT/etc/iptables" "$ROOT/etc/sysconfig"
+	load_iptables
+	remember saved
+	iptables-nft-save >"$ROOT/etc/$2"
+	ip6tables-nft-save >"$ROOT/etc/$3"
+}
+
+takes_over() { # LAYOUT V4 V6
+	lay_out "$@"
+	power_cycle
+	fwsnap 0 import "$ROOT/etc/$2"
+	says "/etc/$3' is not part of it: 'fwsnap restore text'"
+	fwsnap 0 restore text
+	are_live saved
+	fwsnap 0 save
+	grep -q 'Written by fwsnap' "$ROOT/etc/$2"
+	grep -q 'Written by fwsnap' "$ROOT/etc/$3"
+	power_cycle
+	boots 0 exact
+	are_live saved
+	edit_text "$2" '^-A INPUT -i lo' '-A INPUT -p tcp -m tcp --dport 99 -j ACCEPT'
+	power_cycle
+	boots 0 edited
+	iptables-nft-save | grep -q -- '--dport 99'
+	fwsnap 0 save
+	no_drift
+}
+
+test_it_takes_over_from_iptables_persistent() {
+	takes_over debian iptables/rules.v4 iptables/rules.v6
+}
+
+test_it_takes_over_from_iptables_services() {
+	takes_over redhat sysconfig/iptables sysconfig/ip6tables
+}
+
+# One file, of iptables-services' own: service iptables save
+test_an_imported_file_becomes_the_saved_version() {
+	lay_out redhat sysconfig/iptables sysconfig/ip6tables
+	rm "$ROOT/etc/sysconfig/ip6tables"
+	nft flush ruleset
+	iptables-nft-restore <"$ROOT/etc/sysconfig/iptables"
+	remember saved
+	power_cycle
+	fwsnap 0 import "$ROOT/etc/sysconfig/iptables"
+	never "is not part"
+	fwsnap 0 restore 1
+	are_live saved
+	no_drift
+	power_cycle
+	boots 0 exact
+	are_live saved
+	fwsnap 0 save
 }
 
 # Damage
@@ -417,6 +464,24 @@ test_if_all_is_damaged_ssh_alone_comes_in() {
 	fwsnap 7 --json status
 	json '.lockdown and .current == 2 and .boot.rung == "lockdown"'
 	fwsnap 0 restore --boot
+}
+
+# connect(2) is how netlink of netfilter is opened: first to look for packets that are held back, then to look for nf_tables.
+test_without_nf_tables_a_lockdown_is_made_of_legacy_iptables() {
+	local status=0
+	make_host
+	iptables-legacy-save >/dev/null || skip "the kernel has no legacy tables"
+	command -v strace >/dev/null || skip "strace is not installed"
+	ASAN_OPTIONS=detect_leaks=0 strace -qq -e trace=connect -e inject=connect:error=EPROTONOSUPPORT:when=2 -o /dev/null \
+		"$FWSNAP" --root "$ROOT" lockdown --no-confirm 2>"$TMP/err" || status=$?
+	[ "$status" = 0 ] || fail "exit status $status"
+	iptables-legacy-save | grep -q fwsnap_lockdown || fail "there is no such chain"
+	ip6tables-legacy-save | grep -q fwsnap_lockdown || fail "there is no such chain of IPv6"
+	[ -z "$(nft list tables | grep -v '^# ')" ] || fail "it used nf_tables"
+	reaches 22
+	! reaches 25 || fail "port 25 is open"
+	fwsnap 1 save
+	says "never saved"
 }
 
 test_lockdown_by_hand_ends_with_restore() {
