@@ -124,15 +124,16 @@ static int load(struct parting *p)
 /* For a later call, once the interfaces are there: whether what is live then is still of us. */
 static int note(struct parting *p)
 {
-	const struct capture capture = {.sink = capture_discard, .lock_wait = p->c->b->config->lock_wait};
+	const struct capture capture = {.lock_wait = p->c->b->config->lock_wait};
 	struct boot_record *record = &p->c->b->record;
-	struct ruleset now = {0};
+	struct ruleset now = {0}, ours = {0};
 
-	if (!engines_capture(&now, &capture)) {
-		record->ruleset = ruleset_digest(&now);
+	if (!engines_capture(&now, &capture) && !foreign_cut(p->c->b->foreign, &now, &ours, NULL)) {
+		record->ruleset = ruleset_digest(&ours);
 		record->missing = p->missing;
 		p->missing = (struct strlist){NULL, 0};
 	}
+	ruleset_release(&ours);
 	ruleset_release(&now);
 	return 1;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "boot.h"
-#include "cmd.h"
+#include "cmd_foreign.h"
 #include "guard_tell.h"
 #include "hooks.h"
 #include "log.h"
@@ -141,13 +141,14 @@ static bool is_pending(struct context *c)
 }
 
 /* Whoever changed the rules since the boot meant it. */
-static bool was_changed(const struct booting *s)
+static bool was_changed(struct booting *s)
 {
-	const struct capture capture = {.sink = capture_discard, .lock_wait = s->c->config.lock_wait};
 	struct ruleset now = {0};
-	bool changed = s->more && (engines_capture(&now, &capture) ||
-				   !digest_equal(ruleset_digest(&now), s->ruleset));
+	struct ours ours = {0};
+	bool changed = s->more && (live_open(s->c, &now, &ours) ||
+				   !digest_equal(ruleset_digest(ours.rs), s->ruleset));
 
+	ours_release(&ours);
 	ruleset_release(&now);
 	return changed;
 }
