@@ -124,23 +124,23 @@ test_what_is_foreign_is_not_saved() {
 	cp "$ROOT/etc/iptables.up.rules" "$TMP/plain"
 	start_both
 	fwsnap 0 status
-	prints "drift    none" "foreign  Docker: 5 chains, 22 rules" "foreign  fail2ban: 1 table, 2 chains, 4 rules, 1 set, 2 elements"
+	prints "drift    none" "foreign  Docker: 5 chains, 18 rules" "foreign  fail2ban: 1 table, 2 chains, 4 rules, 1 set, 2 elements"
 	fwsnap 0 save
 	says "unchanged since snapshot 1"
 	iptables-nft -A INPUT -p tcp --dport 80 -j ACCEPT
 	remember_theirs
 	fwsnap 0 save
 	theirs_stay
-	sed '/dport 22 /a -A INPUT -p tcp -m tcp --dport 80 -j ACCEPT' "$TMP/plain" | diff <(sed '/^#/d' "$ROOT/etc/iptables.up.rules") <(sed '/^#/d' -) >/dev/null ||
-		diff <(grep -v '^[#:]' "$ROOT/etc/iptables.up.rules") <(sed '/^[#:]/d; /dport 22 /a -A INPUT -p tcp -m tcp --dport 80 -j ACCEPT' "$TMP/plain")
+	diff <(sed '/^#/d; /dport 22 /a -A INPUT -p tcp -m tcp --dport 80 -j ACCEPT' "$TMP/plain") <(sed '/^#/d' "$ROOT/etc/iptables.up.rules") ||
+		fail "the text is another one"
 	! grep -rqE 'DOCKER|docker0|f2b|172\.17' "$ROOT/etc" || fail "it is in a text"
 	[ ! -e "$ROOT/etc/nftables.up.rules" ] || fail "there is a text of nft"
 	fwsnap 0 show @
-	prints "foreign  Docker: 5 chains, 22 rules" "foreign  fail2ban: 1 table"
+	prints "foreign  Docker: 5 chains, 18 rules" "foreign  fail2ban: 1 table"
 	never f2b-sshd
 	gzip -dc "$ROOT"/var/lib/fwsnap/snapshots/2.tar.gz >"$TMP/snapshot"
 	! grep -qaE 'DOCKER|f2b-sshd|addr-set' "$TMP/snapshot" || fail "it is in the snapshot"
-	grep -qa '^foreign: tables=0 chains=5 rules=22 sets=0 elements=0 objects=0 Docker$' "$TMP/snapshot" ||
+	grep -qa '^foreign: tables=0 chains=5 rules=18 sets=0 elements=0 objects=0 Docker$' "$TMP/snapshot" ||
 		fail "the manifest does not say what was left out"
 	fwsnap 0 diff
 	fwsnap 3 diff @~1 live
@@ -154,21 +154,21 @@ test_looking_tells_what_is_whose() {
 	start_both
 	fwsnap 0 --json status
 	json '.drift == false and .live.rules == 2 and (.foreign | map(.owner) == ["Docker", "fail2ban"])'
-	json '.foreign[0] == {owner: "Docker", tables: 0, chains: 5, rules: 22, sets: 0, elements: 0}'
+	json '.foreign[0] == {owner: "Docker", tables: 0, chains: 5, rules: 18, sets: 0, elements: 0}'
 	fwsnap 3 --json status --all
-	json '.drift and .foreign == [] and .live.rules == 28'
+	json '.drift and .foreign == [] and .live.rules == 24'
 	fwsnap 0 show
-	prints "foreign  Docker: 5 chains, 22 rules"
+	prints "foreign  Docker: 5 chains, 18 rules"
 	fwsnap 0 --json show
 	json '(.tables | map(.rules) | add == 2) and (.foreign | length == 2)'
 	fwsnap 0 --json show --all
-	json '(.tables | map(.rules) | add == 28) and .foreign == []'
+	json '(.tables | map(.rules) | add == 24) and .foreign == []'
 	fwsnap 0 show --format iptables
 	never DOCKER f2b
 	fwsnap 0 show --format iptables --all
-	prints "-N DOCKER" 2>/dev/null || prints ":DOCKER - [0:0]" "-A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd"
+	prints ":DOCKER - [0:0]" "-A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd"
 	fwsnap 0 diff
-	prints "foreign  Docker: 5 chains, 22 rules"
+	prints "foreign  Docker: 5 chains, 18 rules"
 	fwsnap 0 --json diff
 	json '.tables == [] and (.foreign | length == 2)'
 	fwsnap 3 diff --all
@@ -259,9 +259,10 @@ test_restore_and_rollback_leave_others_alone() {
 	has "$MAIL"
 	fwsnap 0 restore 2
 	says "already"
-	iptables-nft -F INPUT
+	iptables-nft -D INPUT 3
 	fwsnap 0 restore
-	theirs_stay 2>/dev/null || has "$MAIL"
+	theirs_stay
+	has "$SSH"
 	fwsnap 0 --json list
 	json '.snapshots | map(select(.kind == "automatic")) | length == 1'
 }
@@ -285,18 +286,21 @@ test_a_ban_of_the_window_survives_the_undo() {
 	has "-A INPUT -p tcp -m multiport --dports 25 -j f2b-postfix"
 }
 
+masquerades_no_more() {
+	! nft list chain ip nat POSTROUTING | grep -q '10\.0\.0\.0'
+}
+
 test_docker_that_starts_in_the_window_survives_the_undo_by_itself() {
-	local rules='table ip nat { chain POSTROUTING { type nat hook postrouting priority srcnat; }; }'
 	load_host
-	remember before
-	echo "$rules" >"$TMP/nat.nft"
-	sed -i 's/srcnat; }/srcnat; ip saddr 10.0.0.0\/8 masquerade; }/' "$TMP/nat.nft"
-	fwsnap 0 apply --within 2 "$TMP/nat.nft"
 	start_both
 	remember_theirs
-	sed -i '/10\.0\.0\.0/d' "$TMP/theirs"
-	undone() { ! nft list table ip nat | grep -q '10\.0\.0\.0'; }
-	within 8 undone || fail "it was not undone"
+	lose
+	load_host
+	remember before
+	echo 'table ip nat { chain POSTROUTING { type nat hook postrouting priority srcnat; ip saddr 10.0.0.0/8 masquerade; }; }' >"$TMP/nat.nft"
+	fwsnap 0 apply --within 2 "$TMP/nat.nft"
+	start_both
+	within 8 masquerades_no_more || fail "it was not undone"
 	theirs_stay
 }
 
@@ -411,7 +415,7 @@ test_a_dump_with_stale_rules_of_others_does_not_bring_them_back() {
 	iptables-nft -D DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT
 	iptables-nft -D f2b-sshd -s 192.0.2.1 -j REJECT --reject-with icmp-port-unreachable
 	remember_theirs
-	echo "$(sed '/dport 22 -j ACCEPT/a -A INPUT -p tcp -m tcp --dport 25 -j ACCEPT' "$TMP/dump")" >"$TMP/dump"
+	sed -i '/dport 22 -j ACCEPT/a -A INPUT -p tcp -m tcp --dport 25 -j ACCEPT' "$TMP/dump"
 	fwsnap 0 apply --no-confirm "$TMP/dump"
 	says "what belongs to Docker stays as it is" "what belongs to fail2ban stays as it is"
 	theirs_stay
