@@ -462,7 +462,7 @@ static json_t *status_json(const struct look *l)
 	json_object_set_new(j, "texts", texts);
 	json_object_set_new(j, "foreign", shares_json(&l->ours.shares));
 	json_object_set_new(j, "owned", json_strings(&l->live.owned));
-	put_boot_json(j, l->c, &l->live);
+	put_boot_json(j, l->c, l->ours.rs);
 	return j;
 }
 
@@ -497,7 +497,7 @@ static void print_status(const struct look *l)
 	print_shares(&l->ours.shares, false);
 	for (size_t i = 0; i < l->live.owned.n; i++)
 		printf("owned    %s belongs to a process and is left alone\n", l->live.owned.s[i]);
-	print_boot(l->c, &l->live);
+	print_boot(l->c, l->ours.rs);
 }
 
 static int look(struct look *l)

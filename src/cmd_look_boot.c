@@ -32,21 +32,17 @@ static void read_record(struct context *c, struct boot_record *r)
 static json_t *record_json(struct context *c)
 {
 	struct boot_record r = {0};
-	json_t *j = json_object(), *reasons = json_array();
+	json_t *j;
 
 	read_record(c, &r);
-	if (r.rung == BOOT_UNKNOWN) {
-		json_decref(j);
-		json_decref(reasons);
+	if (r.rung == BOOT_UNKNOWN)
 		return json_null();
-	}
-	for (size_t i = 0; i < r.reasons.n; i++)
-		json_array_append_new(reasons, json_text(r.reasons.s[i]));
+	j = json_object();
 	json_object_set_new(j, "rung", json_string(boot_rungs[r.rung]));
 	json_object_set_new(j, "snapshot", r.snapshot ? json_integer(r.snapshot) : json_null());
 	json_object_set_new(j, "when", json_integer(r.when));
 	json_object_set_new(j, "lower", json_boolean(r.lower));
-	json_object_set_new(j, "reasons", reasons);
+	json_object_set_new(j, "reasons", json_strings(&r.reasons));
 	boot_record_release(&r);
 	return j;
 }
