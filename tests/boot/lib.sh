@@ -9,13 +9,18 @@
 #
 # The system is made from Debian's packages once and kept in FWSNAP_CACHE; what `make install`
 # installs lies over it. Each case has a network, a cgroup tree and a disk (in memory) of its own.
+# A script that needs more adds to TREE_PACKAGES and NSPAWN_OPTIONS, or sets BOOT_WANTS, the units that
+# are up when the function is called.
 # shellcheck source=tests/cli/lib.sh
 . "${BASH_SOURCE[0]%/*}/../cli/lib.sh"
 FWSNAP_CACHE=${FWSNAP_CACHE:-/var/cache/fwsnap-test}
-FWSNAP_INSTALLED=${FWSNAP_INSTALLED:-$(realpath -m "${0%/*}/../../build/tests/installed")}
+FWSNAP_INSTALLED=${FWSNAP_INSTALLED:-$(realpath -m "${BASH_SOURCE[0]%/*}/../../build/tests/installed")}
 
 TREE_PACKAGES=systemd,systemd-sysv,dbus,libpam-systemd,login,iproute2,iptables,nftables,ipset
 TREE_PACKAGES+=,libmnl0,libnftnl11,zlib1g,libjansson4,libip4tc2,libip6tc2
+NSPAWN_OPTIONS=()
+BOOT_WANTS='multi-user.target systemd-logind.service systemd-user-sessions.service'
+TESTS=$(realpath "${BASH_SOURCE[0]%/*}/..")
 
 run_boot_cases() {
 	case ${1:-} in
@@ -78,8 +83,8 @@ make_system() {
 	mkdir "$TMP/system/case" "$TMP/system/tests"
 	cat >"$TMP/system/etc/systemd/system/case.service" <<-END
 		[Unit]
-		Wants=multi-user.target systemd-logind.service
-		After=multi-user.target systemd-logind.service systemd-user-sessions.service
+		Wants=$BOOT_WANTS
+		After=$BOOT_WANTS
 		SuccessAction=exit-force
 		FailureAction=exit-force
 		[Service]
@@ -87,7 +92,7 @@ make_system() {
 		Environment=FWSNAP=/usr/sbin/fwsnap
 		Environment=FWSNAP_FAULTY=/none TERMINAL=/usr/bin/terminal
 		EnvironmentFile=/case/command
-		ExecStart=/tests/boot/${0##*/} booted \$COMMAND
+		ExecStart=/tests/$(realpath --relative-to "$TESTS" "$0") booted \$COMMAND
 		StandardOutput=file:/case/log
 		StandardError=inherit
 	END
@@ -130,8 +135,8 @@ boot() { # FUNCTION ARGUMENT...
 			mkdir -p /sys/fs/cgroup/payload
 			exec systemd-nspawn --quiet --directory="$1/system" --boot --private-network \
 				--register=no --keep-unit --console=pipe --link-journal=no \
-				--bind-ro="$2:/tests" --bind-ro="$3:/usr/bin/terminal" -- systemd.unit=case.service' \
-			bash "$TMP" "$(realpath "${0%/*}/..")" "$TERMINAL" >"$TMP/console" 2>&1 </dev/null
+				--bind-ro="$2:/tests" --bind-ro="$3:/usr/bin/terminal" "${@:4}" -- systemd.unit=case.service' \
+			bash "$TMP" "$TESTS" "$TERMINAL" "${NSPAWN_OPTIONS[@]}" >"$TMP/console" 2>&1 </dev/null
 	) || status=$?
 	[ -e "$TMP/system/case/booted" ] || [ "$status" = 124 ] || [ ! -s "$TMP/console" ] ||
 		skip "systemd-nspawn cannot boot here: $(tail -n 1 "$TMP/console")"

@@ -13,9 +13,9 @@
 set -eu
 shopt -s inherit_errexit
 export LC_ALL=C TZ=UTC PATH=/usr/sbin:/usr/bin:/sbin:/bin
-FWSNAP=${FWSNAP:-$(realpath "${0%/*}/../../build/fwsnap")}
-FWSNAP_FAULTY=${FWSNAP_FAULTY:-$(realpath "${0%/*}/../../build/tests/fwsnap")}
-TERMINAL=${TERMINAL:-$(realpath "${0%/*}/../../build/tests/cli/terminal")}
+FWSNAP=${FWSNAP:-$(realpath "${BASH_SOURCE[0]%/*}/../../build/fwsnap")}
+FWSNAP_FAULTY=${FWSNAP_FAULTY:-$(realpath "${BASH_SOURCE[0]%/*}/../../build/tests/fwsnap")}
+TERMINAL=${TERMINAL:-$(realpath "${BASH_SOURCE[0]%/*}/../../build/tests/cli/terminal")}
 export FWSNAP FWSNAP_FAULTY TERMINAL
 AT_ONCE=1
 

@@ -1,0 +1,297 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# lib - fixture of the tests beside other programs that have rules of their own
+#
+# Cases are those of tests/cli/lib.sh, which the script sources before this. It sets:
+#   FOREIGN          regular expression of iptables-save and `ipset save` lines that are the program's
+#   FOREIGN_TABLES   the same of lines of `nft list tables`
+#   OWNER            its name in what fwsnap prints
+#   COUNTERS=no      if packets are counted by its rules while nothing happens
+# and defines:
+#   arrive           the program runs, its rules are there
+#   linger           it does something more: the rules that it has now are others
+# linger is called while a change is pending: what it adds has to outlive the change.
+#
+# Programs that need a system of their own are in SYSTEM_PACKAGES, for tests/boot/lib.sh; they are not
+# started at its boot.
+# shellcheck disable=SC2034
+SYSTEM_PACKAGES=docker.io,busybox-static,libvirt-daemon-system,libvirt-clients,dnsmasq-base,jq
+
+# A host with rules of its own; the program comes after them, as it does at boot.
+load_host() {
+	load_ipset
+	load_iptables
+	load_nft
+}
+
+# What an administrator tries: plain files that know nothing of the program.
+write_candidates() {
+	cat >"$TMP/new.rules" <<-'END'
+		*filter
+		:INPUT DROP [0:0]
+		:FORWARD ACCEPT [0:0]
+		:OUTPUT ACCEPT [0:0]
+		:web - [0:0]
+		-A INPUT -i lo -j ACCEPT
+		-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+		-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+		-A INPUT -p tcp -j web
+		-A FORWARD -s 192.0.2.0/24 -j DROP
+		-A web -p tcp -m multiport --dports 80,443 -j ACCEPT
+		COMMIT
+		*nat
+		:PREROUTING ACCEPT [0:0]
+		:INPUT ACCEPT [0:0]
+		:OUTPUT ACCEPT [0:0]
+		:POSTROUTING ACCEPT [0:0]
+		-A PREROUTING -p tcp -m tcp --dport 8025 -j REDIRECT --to-ports 25
+		COMMIT
+	END
+	cat >"$TMP/new.nft" <<-'END'
+		flush ruleset
+		table inet site {
+			set blocked { type ipv4_addr; flags interval; elements = { 192.0.2.0/24, 203.0.113.0/24 } }
+			chain input {
+				type filter hook input priority filter - 5; policy drop;
+				iif "lo" accept
+				ct state established,related accept
+				ip saddr @blocked drop
+				tcp dport { 22, 80 } accept
+			}
+		}
+	END
+}
+
+# The page that a web server gives to a network namespace; nothing if it does not answer.
+fetch() { # NETNS ADDRESS PORT
+	# shellcheck disable=SC2016
+	ip netns exec "$1" timeout 1 bash -c '
+		exec 3<>"/dev/tcp/$1/$2"
+		printf "GET /page HTTP/1.0\r\n\r\n" >&3
+		tail -n 1 <&3' bash "$2" "$3" 2>/dev/null || true
+}
+
+# what is the program's, and what is ours
+
+# Each rule, chain, table, set and element of the program, with counters, and with handles where the
+# kernel has them: an object that was removed and made again is not the same.
+foreign() {
+	local program family table counters=-c
+	[ "${COUNTERS-yes}" = yes ] || counters=
+	for program in iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy; do
+		# shellcheck disable=SC2086
+		"$program-save" $counters 2>/dev/null | sed 's/^\(:.*\) \[.*/\1/' |
+			{ grep -E -- "$FOREIGN" || true; } | sed "s/^/$program: /"
+	done
+	nft list tables | grep -E "$FOREIGN_TABLES" | sort | while read -r _ family table; do
+		nft -s -a list table "$family" "$table"
+	done
+	for family in ip ip6; do
+		for table in filter nat; do
+			nft -s -a list table "$family" "$table" 2>/dev/null | grep -E -- "$FOREIGN" || true
+		done
+	done
+	ipset -sorted save | grep -E -- "$FOREIGN" | sed 's/ timeout [1-9][0-9]*$//' || true
+}
+
+# Everything else, as the stock programs print it. A chain with nothing in it is as good as none.
+own() {
+	local program family table
+	for program in iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy; do
+		"$program-save" 2>/dev/null | sed '/^#/d; /^:.* ACCEPT /d; s/ *\[[0-9]*:[0-9]*\]//' |
+			{ grep -vE -- "$FOREIGN" || true; } | awk -v program="$program" '
+			/^\*/ { table = $0; next }
+			!/^COMMIT/ { print program, table, $0 }' | sort -s -k2,2
+	done
+	nft list tables | grep -vE "$FOREIGN_TABLES|^table ip6? (filter|nat|mangle|raw|security)$" | sort |
+		while read -r _ family table; do
+			nft -s list table "$family" "$table"
+		done
+	ipset -sorted save | sed 's/ initval 0x[0-9a-f]*//' | grep -vE -- "$FOREIGN" || true
+}
+
+# Where the program's rules stand: before all of ours in their chain, or after some.
+places() {
+	local program
+	for program in iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy; do
+		"$program-save" 2>/dev/null | awk -v foreign="$FOREIGN" -v program="$program" '
+			/^\*/ { table = $0 }
+			/^-A/ && $0 ~ foreign { print program, table, (ours[table $2] ? "after" : "before"), $0 }
+			/^-A/ && $0 !~ foreign { ours[table $2] = 1 }'
+	done
+}
+
+remember_foreign() { # NAME
+	foreign >"$TMP/foreign.$1"
+	places >"$TMP/places.$1"
+	[ -s "$TMP/foreign.$1" ] || fail "no test: there is nothing of $OWNER"
+}
+
+foreign_is() { # NAME
+	foreign >"$TMP/foreign"
+	diff "$TMP/foreign.$1" "$TMP/foreign" || fail "what belongs to $OWNER is not as before"
+	places >"$TMP/places"
+	diff "$TMP/places.$1" "$TMP/places" || fail "rules of $OWNER are not at their place"
+}
+
+# Nothing of the program in any text file or snapshot.
+none_is_saved() { # ROOT
+	local file snapshot
+	for file in "$1"/etc/*.rules; do
+		! grep -nE -- "$FOREIGN" "$file" || fail "'$file' has rules of $OWNER"
+	done
+	for snapshot in "$1"/var/lib/fwsnap/snapshots/*.tar.gz; do
+		for file in $(tar tzf "$snapshot" | grep -v ^MANIFEST); do
+			! tar xzOf "$snapshot" "$file" | grep -aqE -- "$FOREIGN" ||
+				fail "'$snapshot' has rules of $OWNER in $file"
+		done
+	done
+}
+
+# Table by table what the current snapshot holds, by its digests.
+contents() { # ROOT
+	tar xzOf "$1/var/lib/fwsnap/current" MANIFEST | grep -E '^(ruleset|table|part|text): ' |
+		sed 's/ name=/\tname=/'
+}
+
+same_contents() { # ROOT ROOT
+	local file
+	contents "$1" >"$TMP/contents.1"
+	contents "$2" >"$TMP/contents.2"
+	diff "$TMP/contents.1" "$TMP/contents.2" || fail "the snapshots are not the same"
+	for file in iptables ip6tables nftables ipset; do
+		diff "$1/etc/$file.up.rules" "$2/etc/$file.up.rules" || fail "the texts are not the same"
+	done
+}
+
+# Our part of live is what these files give by themselves, loaded by the stock programs alone.
+own_is_alone() { # FILE...
+	export -f own
+	export FOREIGN FOREIGN_TABLES
+	own >"$TMP/own"
+	# shellcheck disable=SC2016
+	unshare --net bash -euc '
+		for file; do
+			case $file in
+			*.nft) nft -f "$file" ;;
+			*) iptables-nft-restore <"$file" ;;
+			esac
+		done
+		own' bash "$@" >"$TMP/own.alone"
+	diff "$TMP/own.alone" "$TMP/own" || fail "our part of the firewall is not what was asked for"
+}
+
+names_owner() {
+	grep -qE "foreign +$OWNER" "$TMP/out" || fail "$OWNER is not named"
+}
+
+# the promises
+
+# The same rules of ours, saved before the program came and beside it.
+saved_beside_is_as_saved_without() {
+	local with=$TMP/with
+	load_host
+	fwsnap 0 save
+	arrive
+	remember_foreign there
+	remember all
+	fwsnap 0 save
+	says unchanged
+	no_drift
+	names_owner
+	mkdir -p "$with/etc"
+	ROOT=$with fwsnap 0 save
+	same_contents "$ROOT" "$with"
+	none_is_saved "$with"
+	tar xzOf "$with/var/lib/fwsnap/current" MANIFEST | grep -q "$OWNER" || fail "the manifest does not note $OWNER"
+	foreign_is there
+	are_live all
+}
+
+# The program is shown by name, apart from drift.
+drift_of_ours_only() {
+	load_host
+	fwsnap 0 save
+	arrive
+	fwsnap 0 diff
+	names_owner
+	fwsnap 0 show
+	names_owner
+	iptables-nft -A INPUT -p tcp --dport 113 -j REJECT
+	fwsnap 3 status
+	names_owner
+	fwsnap 3 diff
+	prints "113"
+	! grep -E -- "^[-+].*($FOREIGN)" "$TMP/out" || fail "rules of $OWNER are drift"
+	remember_foreign there
+	fwsnap 0 restore
+	foreign_is there
+	no_drift
+}
+
+# A plain file takes the place of our rules and of nothing else.
+kept_by_apply() { # FILE
+	load_host
+	arrive
+	write_candidates
+	remember_foreign there
+	fwsnap 0 apply --no-confirm "$1"
+	foreign_is there
+	no_drift
+	none_is_saved "$ROOT"
+	remember applied
+	lose_ours
+	fwsnap 0 restore
+	are_live applied
+	foreign_is there
+}
+
+# Our own rules vanish, those of the program stay.
+lose_ours() {
+	local program
+	for program in iptables-nft ip6tables-nft; do
+		"$program-save" | awk -v foreign="$FOREIGN" '
+			/^\*/ { table = substr($0, 2) }
+			/^-A/ && $0 !~ foreign { sub("-A", "-D"); print "-t", table, $0 }
+			/^:.* -/ && $0 !~ foreign { last = last "-t " table " -X " substr($1, 2) "\n" }
+			END { printf "%s", last }' | tr -d '"' | while read -r line; do
+			# shellcheck disable=SC2086
+			"$program" $line 2>/dev/null || true
+		done
+	done
+	nft list tables | grep -E '^table (inet|netdev) (site|edge)$' | while read -r _ line; do
+		# shellcheck disable=SC2086
+		nft delete table $line
+	done
+}
+
+# What the program does while the change is pending outlives it.
+kept_by_rollback_and_undo() { # FILE
+	load_host
+	arrive
+	write_candidates
+	fwsnap 0 save
+	remember_foreign there
+	remember before
+	own >"$TMP/own.before"
+	fwsnap 0 apply --within 60 "$1"
+	foreign_is there
+	are_not_live before
+	fwsnap 0 rollback
+	foreign_is there
+	are_live before
+	fwsnap 0 apply --within 2 "$1"
+	are_not_live before
+	linger
+	remember_foreign later
+	! cmp -s "$TMP/foreign.there" "$TMP/foreign.later" || fail "no test: nothing new of $OWNER"
+	within 8 no_change_is_pending || fail "it is still pending"
+	foreign_is later
+	own >"$TMP/own"
+	diff "$TMP/own.before" "$TMP/own" || fail "our part is not the old again"
+	no_drift
+}
+
+no_change_is_pending() {
+	! "$FWSNAP" --root "$ROOT" status 2>/dev/null | grep -q '^pending'
+}
