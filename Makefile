@@ -53,7 +53,8 @@ SOURCES := $(wildcard src/*.c src/engine/*.c)
 ifeq ($(LEGACY),no)
 SOURCES := $(filter-out src/engine/xtables%.c,$(SOURCES))
 endif
-OBJECTS := $(SOURCES:%.c=$(B)/%.o)
+OBJECTS := $(SOURCES:%.c=$(B)/%.o) $(B)/src/foreign_shipped.o
+FOREIGN := $(wildcard src/foreign.d/*)
 HELPERS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/*.c) \
 	$(filter-out tests/engine/test_% tests/leaks/test_%,$(wildcard tests/engine/*.c tests/leaks/*.c)))
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
@@ -95,6 +96,16 @@ $(B)/src/%.o: src/%.c $(B)/config.mk Makefile
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(COMPILE) -o $@ $<
 
+# The descriptions of other programs' rules are data in the program.
+$(B)/foreign_shipped.c: $(FOREIGN) src/foreign.d Makefile
+	$(Q)mkdir -p $(@D) && { printf '#include "foreign_shipped.h"\nconst struct foreign_shipped foreign_shipped[] = {\n'; \
+	for file in $(FOREIGN); do \
+		printf '{"%s",\n' "$${file##*/}"; sed 's/["\\]/\\&/g; s/.*/"&\\n"/' "$$file"; echo '},'; \
+	done; printf '{0, 0},\n};\n'; } >$@.new && mv $@.new $@
+$(B)/src/foreign_shipped.o: $(B)/foreign_shipped.c
+	$(call say,CC)
+	$(Q)mkdir -p $(@D) && $(COMPILE) -o $@ $<
+
 # Test builds: fault points compiled in, objects of their own.
 $(B)/tests/src/%.o: src/%.c $(B)/config.mk Makefile
 	$(call say,CC)
@@ -102,7 +113,7 @@ $(B)/tests/src/%.o: src/%.c $(B)/config.mk Makefile
 $(B)/tests/%.o: tests/%.c $(B)/config.mk Makefile
 	$(call say,CC)
 	$(Q)mkdir -p $(@D) && $(COMPILE_TEST) -o $@ $<
-$(B)/tests/libfwsnap.a: $(filter-out %/src/main.o,$(SOURCES:%.c=$(B)/tests/%.o)) $(HELPERS)
+$(B)/tests/libfwsnap.a: $(filter-out %/src/main.o,$(SOURCES:%.c=$(B)/tests/%.o)) $(B)/src/foreign_shipped.o $(HELPERS)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 $(B)/tests/fwsnap: $(B)/tests/src/main.o $(B)/tests/libfwsnap.a
 	$(call say,LINK)

@@ -317,6 +317,7 @@ static int verify(struct change *c, struct buf *differences)
 struct undoing {
 	struct ruleset *before, *after; /* after NULL: everything goes back */
 	unsigned lock_wait;
+	struct foreign *foreign;
 	struct strlist *conflicts;
 	bool whole; /* what others changed goes too: the kernel does not take it beside the old rules */
 };
@@ -334,11 +335,27 @@ static int undo_target(struct undoing *u, struct ruleset *now, struct ruleset *t
 	return r;
 }
 
+/* The target with what is foreign now besides. */
+static int keep_foreign(struct foreign *foreign, struct ruleset *now, struct ruleset **target,
+			struct ruleset *kept)
+{
+	int r;
+
+	if (!foreign)
+		return 0;
+	foreign_look(foreign, now);
+	if (!foreign_any(foreign))
+		return 0;
+	r = foreign_graft(foreign, now, *target, true, kept, NULL);
+	*target = kept;
+	return r;
+}
+
 /* Once from what is live now. CHANGE_DONE, CHANGE_NOTHING; -errno, described in differences. */
 static int undo_once(struct undoing *u, struct watch *watch, struct buf *differences)
 {
 	const struct capture capture = {.lock_wait = u->lock_wait, .watch = watch};
-	struct ruleset now = {0}, merged = {0};
+	struct ruleset now = {0}, merged = {0}, kept = {0};
 	struct change c = {.live = &now, .target = u->before, .watch = watch,
 			   .lock_wait = u->lock_wait};
 	struct way w = {.change = &c, .check = true};
@@ -349,6 +366,8 @@ static int undo_once(struct undoing *u, struct watch *watch, struct buf *differe
 		r = undo_target(u, &now, &merged);
 		c.target = &merged;
 	}
+	if (!r)
+		r = keep_foreign(u->foreign, &now, &c.target, &kept);
 	equal = !r && tables_equal(&now, c.target) &&
 		order_agrees(&c.target->order, &now.order);
 	/* even then: sets under temporary names and the hold may be left */
@@ -359,6 +378,7 @@ static int undo_once(struct undoing *u, struct watch *watch, struct buf *differe
 	else if (!r)
 		r = verify(&c, differences);
 	change_release(&c);
+	ruleset_release(&kept);
 	ruleset_release(&merged);
 	ruleset_release(&now);
 	return r;
@@ -399,7 +419,7 @@ static enum change_result undo(struct undoing *u)
 static enum change_result run_undo(struct change *c, int reason)
 {
 	cleanup_strlist struct strlist conflicts = {NULL, 0};
-	struct undoing u = {c->live, c->target, c->lock_wait, &conflicts, false};
+	struct undoing u = {c->live, c->target, c->lock_wait, c->foreign, &conflicts, false};
 	enum change_result result = undo(&u);
 
 	for (size_t i = 0; i < conflicts.n; i++)
@@ -520,9 +540,9 @@ int change_hold_remove(void)
 }
 
 enum change_result change_undo(struct ruleset *before, struct ruleset *after, unsigned lock_wait,
-			       struct strlist *conflicts)
+			       struct foreign *foreign, struct strlist *conflicts)
 {
-	struct undoing u = {before, after, lock_wait, conflicts, false};
+	struct undoing u = {before, after, lock_wait, foreign, conflicts, false};
 	struct guarded g = {0};
 	enum change_result result = CHANGE_BUSY;
 

@@ -9,7 +9,7 @@
 #ifndef FWSNAP_CHANGE_H
 #define FWSNAP_CHANGE_H
 
-#include "engine.h"
+#include "foreign.h"
 
 #include <signal.h>
 
@@ -29,6 +29,7 @@ struct change {
 	struct ruleset *target; /* with records */
 	struct watch *watch;    /* that live was captured with; NULL: any change of nf_tables since is CHANGE_STALE */
 	unsigned lock_wait;     /* seconds for iptables' lock */
+	struct foreign *foreign; /* whose rules an undo leaves alone; NULL: nobody's */
 	/* what came of it */
 	struct strlist unstaged; /* what went into force in one step, with a gap: "inet fw: set 'bl': its type changed" */
 	struct strlist others;   /* what others changed meanwhile (and, if it is done, still is so): "inet fw by 'nft' (pid 123)" */
@@ -47,11 +48,11 @@ void change_release(struct change *c);
 /*
  * Takes back what changed between `before` and `after` (both with records), three-way: what is still as `after` has it goes back,
  * what they have in common stays as it is now, what others changed too goes back all the same and
- * is named in conflicts (may be NULL). after NULL: everything goes back. CHANGE_DONE (verified), CHANGE_NOTHING, or what
- * change_run returns when it fails; never CHANGE_STALE.
+ * is named in conflicts (may be NULL). after NULL: everything goes back. In any case what is foreign now stays; foreign may
+ * be NULL. CHANGE_DONE (verified), CHANGE_NOTHING, or what change_run returns when it fails; never CHANGE_STALE.
  */
 enum change_result change_undo(struct ruleset *before, struct ruleset *after, unsigned lock_wait,
-			       struct strlist *conflicts);
+			       struct foreign *foreign, struct strlist *conflicts);
 
 /* Lets packets pass again that a change which was cut off holds back. 1: so it was (noted), 0, -errno (logged). */
 must_check int change_hold_remove(void);

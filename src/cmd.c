@@ -2,6 +2,7 @@
 #include "lock.h"
 #include "log.h"
 #include "text.h"
+#include "cmd_foreign.h"
 #include "cmd_trial.h"
 
 #include <errno.h>
@@ -59,7 +60,8 @@ struct guard context_guard(struct context *c)
 {
 	return (struct guard){.root = c->opt.root,
 			      .store = c->store.dir ? &c->store : NULL,
-			      .lock_wait = c->config.lock_wait};
+			      .lock_wait = c->config.lock_wait,
+			      .foreign = c->all ? "none" : c->config.foreign};
 }
 
 /* Its confirmation makes current what it has prepared in the history. */
@@ -188,17 +190,56 @@ bool of_this_machine(const struct manifest *m)
 	return !m->machine || !strcmp(m->machine, u.machine);
 }
 
+static void take_ours(struct named *n, struct ours *ours, struct ruleset *all)
+{
+	n->manifest.rs = ours_detach(ours, all);
+	n->foreign = ours->shares;
+	ours->shares = (struct foreign_shares){0};
+}
+
+static int load_live(struct context *c, bool records, struct named *n)
+{
+	const struct capture capture = {.lock_wait = c->config.lock_wait};
+	struct ruleset live = {0};
+	struct ours ours = {0};
+	int r;
+
+	if (records) {
+		r = engines_capture(&live, &capture);
+		r = r ? r : ours_open(c, &live, &ours);
+	} else {
+		r = live_open(c, &live, &ours);
+	}
+	if (!r)
+		take_ours(n, &ours, &live);
+	ours_release(&ours);
+	ruleset_release(&live);
+	return r;
+}
+
+int named_cut(struct context *c, struct named *n)
+{
+	struct ruleset all = n->manifest.rs;
+	struct ours ours;
+	int r;
+
+	n->manifest.rs = (struct ruleset){0};
+	r = ours_open(c, &all, &ours);
+	if (!r)
+		take_ours(n, &ours, &all);
+	ours_release(&ours);
+	ruleset_release(&all);
+	return r;
+}
+
 int named_load(struct context *c, const char *ref, bool records, struct named *n)
 {
-	struct capture capture = {.sink = records ? NULL : capture_discard,
-				  .lock_wait = c->config.lock_wait};
 	int r;
 
 	*n = (struct named){0};
 	if (!strcmp(ref, "live") || !strcmp(ref, "text")) {
 		n->label = str_dup(ref);
-		return *ref == 'l' ? engines_capture(&n->manifest.rs, &capture)
-				   : text_ruleset(c, &n->manifest.rs);
+		return *ref == 'l' ? load_live(c, records, n) : text_ruleset(c, &n->manifest.rs);
 	}
 	if (!have_store(c))
 		return -ENOENT;
@@ -231,6 +272,7 @@ int named_load_here(struct context *c, const char *ref, struct named *n)
 void named_release(struct named *n)
 {
 	free(n->label);
+	foreign_shares_release(&n->foreign);
 	manifest_release(&n->manifest);
 	*n = (struct named){0};
 }
@@ -316,7 +358,7 @@ int add_records(struct snapshot_new *n, const struct ruleset *rs)
 	return r;
 }
 
-int keep_live(struct context *c, struct ruleset *rs)
+static int keep(struct context *c, struct ruleset *rs, const struct foreign_shares *foreign)
 {
 	struct snapshot_new n = {0};
 	struct digest nothing = ruleset_digest(&(struct ruleset){0});
@@ -333,16 +375,18 @@ int keep_live(struct context *c, struct ruleset *rs)
 	}
 	story_fill(&n.manifest, "unsaved rules, before a change");
 	n.manifest.automatic = true;
+	manifest_note_foreign(&n.manifest, foreign);
 	ruleset_outline(rs, &n.manifest.rs);
 	return store_commit(&n, NULL, 0, false);
 }
 
-size_t foreign_line(const struct ruleset *rs, struct buf *line)
+int keep_live(struct context *c, struct ruleset *rs)
 {
-	cleanup_strlist struct strlist foreign = {NULL, 0};
+	struct ours ours;
+	int r = ours_open(c, rs, &ours);
 
-	ruleset_foreign_looking(rs, &foreign);
-	for (size_t i = 0; i < foreign.n; i++)
-		buf_printf(line, "%s%s", i ? ", " : "", foreign.s[i]);
-	return foreign.n;
+	if (!r)
+		r = keep(c, ours.rs, &ours.shares);
+	ours_release(&ours);
+	return r;
 }

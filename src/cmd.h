@@ -6,6 +6,7 @@
 #define FWSNAP_CMD_H
 
 #include "config.h"
+#include "foreign.h"
 #include "guard.h"
 #include "store.h"
 
@@ -38,6 +39,8 @@ struct context {
 	const struct command *command;
 	struct config config;
 	struct store store; /* dir NULL where there is none yet */
+	struct foreign foreign;
+	bool all;           /* --all: nothing is foreign */
 	int lock;           /* -1: not held */
 };
 
@@ -112,12 +115,15 @@ bool have_store(const struct context *c);
 struct named {
 	char *label;              /* "snapshot 42", "live", "text" */
 	unsigned id;              /* 0: not from the store */
-	struct manifest manifest; /* rs is the ruleset; the rest is there if id is not 0 */
+	struct manifest manifest; /* rs is what is ours; the rest is there if id is not 0 */
+	struct foreign_shares foreign; /* what is not, where it was looked at */
 };
 /* records: with them. 0 or -errno (logged). Caller: named_release. */
 must_check int named_load(struct context *c, const char *ref, bool records, struct named *n);
 /* The same with records that can be used here: those of another machine's snapshot are made from its texts. */
 must_check int named_load_here(struct context *c, const char *ref, struct named *n);
+/* Leaves only what is ours (of live it is that already). 0 or -errno (logged). */
+must_check int named_cut(struct context *c, struct named *n);
 void named_release(struct named *n);
 /* Whether the exact parts can be used here: they are the kernel's own structures. */
 bool of_this_machine(const struct manifest *m);
@@ -137,7 +143,7 @@ static inline const char *plural(unsigned n)
 const char *time_text(int64_t seconds);
 
 /*
- * Stores rs (with records) as an automatic snapshot if no snapshot has its like and it enforces
+ * Stores what is ours in rs (with records) as an automatic snapshot if no snapshot has its like and it enforces
  * anything. 0 or -errno (logged).
  */
 must_check int keep_live(struct context *c, struct ruleset *rs);
@@ -148,8 +154,5 @@ must_check int keep_live(struct context *c, struct ruleset *rs);
  */
 int print_difference(struct context *c, struct ruleset *old, const char *old_label,
 		     struct ruleset *new, const char *new_label, bool dynamic);
-
-/* Appends the names of chains that look like other programs', in one line; returns how many there are. */
-size_t foreign_line(const struct ruleset *rs, struct buf *line);
 
 #endif

@@ -17,9 +17,11 @@
 struct applying {
 	struct context *c;
 	struct trial trial;
-	struct saving saving; /* rs: the candidate */
+	struct saving saving; /* of what is ours of what the rules become */
 	struct rehearsal rehearsal;
 	struct ruleset live;
+	struct grafted grafted; /* what live is to become */
+	struct ruleset reached; /* what others made of it in our place */
 	struct rehearse_file *files;
 	size_t nfiles;
 	struct strlist test_files; /* names of those, if none was given */
@@ -54,6 +56,9 @@ static int parse(struct applying *a, int argc, char **argv, const struct option 
 			break;
 		case 'l':
 			a->in_live = true;
+			break;
+		case 'A':
+			a->c->all = true;
 			break;
 		default:
 			r = trial_option(&a->trial, o, optarg);
@@ -171,14 +176,16 @@ static int prepare_saving(void *arg)
 {
 	struct applying *a = arg;
 	unsigned id;
-	int r = add_records(&a->saving.snapshot, &a->saving.rs);
+	int r = ours_open(a->c, a->trial.change.target, &a->saving.ours);
 
+	if (!r)
+		r = add_records(&a->saving.snapshot, a->saving.ours.rs);
 	if (!r)
 		r = saving_make(&a->saving);
 	if (!r && !a->saving.unchanged)
 		r = saving_prepare(&a->saving, &id);
 	if (!r)
-		a->trial.kept = saving_report(&a->saving);
+		a->trial.kept = saving_report(&a->saving) ? EXIT_PARTIAL : a->grafted.status;
 	return r;
 }
 
@@ -187,6 +194,8 @@ static void start_over(struct applying *a)
 	saving_release(&a->saving);
 	rehearsal_release(&a->rehearsal);
 	ruleset_release(&a->live);
+	graft_release(&a->grafted);
+	ruleset_release(&a->reached);
 	trial_release(&a->trial);
 	a->saving = (struct saving){.c = a->c, .message = a->message, .sources = a->files, .nsources = a->nfiles};
 	a->rehearsal = (struct rehearsal){.live = &a->live,
@@ -242,12 +251,10 @@ static int rehearse_all(struct applying *a)
 		r = rehearse(&a->rehearsal);
 	log_step(NULL);
 	if (!r)
-		r = judge(a);
-	if (r < 0)
-		return r;
-	a->saving.rs = a->rehearsal.candidate;
-	a->rehearsal.candidate = (struct ruleset){0};
-	return 0;
+		r = graft_open(a->c, &a->live, &a->rehearsal.candidate, "the new rules", &a->grafted);
+	if (!r)
+		r = rehearse_compare(&a->rehearsal, a->grafted.rs);
+	return r ? r : judge(a);
 }
 
 /* Whether the live rules are those of the version in force. */
@@ -256,9 +263,11 @@ static bool live_is_saved(struct applying *a)
 	struct store *store = &a->c->store;
 	struct manifest m = {0};
 	unsigned id;
+	struct ours ours = {0};
 	bool saved = !store_current(store, &id) && id && !store_manifest(store, id, &m) &&
-		     ruleset_equal(&m.rs, &a->live);
+		     !ours_open(a->c, &a->live, &ours) && is_saved_as(a->c, ours.rs, &m);
 
+	ours_release(&ours);
 	manifest_release(&m);
 	return saved;
 }
@@ -284,13 +293,14 @@ static int attempt(struct applying *a)
 	r = rehearse_all(a);
 	if (r < 0)
 		return exit_status(r);
-	r = print_difference(a->c, &a->live, "live", &a->saving.rs, "the new rules", false);
+	r = print_difference(a->c, &a->live, "live", a->grafted.rs, "the new rules", false);
 	if (a->dry_run || (r != EXIT_DONE && r != EXIT_DIFFERS))
 		return r;
 	if (r == EXIT_DONE && changes_nothing(a))
 		return EXIT_DONE;
 	a->trial.change.live = &a->live;
-	a->trial.change.target = &a->saving.rs;
+	a->trial.change.target = a->grafted.rs;
+	a->trial.change.foreign = context_foreign(a->c);
 	a->trial.change.lock_wait = a->c->config.lock_wait;
 	a->trial.touched = &a->rehearsal.touched;
 	a->trial.prepare = prepare_saving;
@@ -319,14 +329,14 @@ static int act(void *arg)
 	int r = rehearse_live(&a->rehearsal);
 
 	if (!r)
-		r = engines_capture(&a->saving.rs, &capture);
+		r = engines_capture(&a->reached, &capture);
 	return r;
 }
 
 static int prepare_live(void *arg)
 {
 	struct applying *a = arg;
-	int r = print_difference(a->c, &a->live, "live", &a->saving.rs, "the new rules", false);
+	int r = print_difference(a->c, &a->live, "live", &a->reached, "the new rules", false);
 
 	return r == EXIT_DONE || r == EXIT_DIFFERS ? prepare_saving(a) : -ECANCELED;
 }
@@ -341,7 +351,8 @@ static int change_live(struct applying *a)
 		r = capture_live(a);
 	log_step(NULL);
 	a->trial.change.live = &a->live;
-	a->trial.change.target = &a->saving.rs;
+	a->trial.change.target = &a->reached;
+	a->trial.change.foreign = context_foreign(a->c);
 	a->trial.change.lock_wait = a->c->config.lock_wait;
 	a->trial.touched = &a->rehearsal.touched;
 	a->trial.act = act;
@@ -355,6 +366,8 @@ static void release(struct applying *a)
 	saving_release(&a->saving);
 	rehearsal_release(&a->rehearsal);
 	ruleset_release(&a->live);
+	graft_release(&a->grafted);
+	ruleset_release(&a->reached);
 	trial_release(&a->trial);
 	for (size_t i = 0; i < a->nfiles; i++)
 		rehearse_file_release(&a->files[i]);
@@ -369,6 +382,7 @@ int cmd_apply(struct context *c, int argc, char **argv)
 		{"message", required_argument, NULL, 'm'}, {"dry-run", no_argument, NULL, 'n'},
 		{"type", required_argument, NULL, 'T'},	   {"allow-empty", no_argument, NULL, 'e'},
 		{"force-remove", no_argument, NULL, 'f'},  {"no-rehearsal", no_argument, NULL, 'l'},
+		{"all", no_argument, NULL, 'A'},
 		TRIAL_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
@@ -394,6 +408,7 @@ int cmd_run(struct context *c, int argc, char **argv)
 	static const struct option options[] = {
 		{"message", required_argument, NULL, 'm'}, {"dry-run", no_argument, NULL, 'n'},
 		{"allow-empty", no_argument, NULL, 'e'},   {"live", no_argument, NULL, 'l'},
+		{"all", no_argument, NULL, 'A'},
 		TRIAL_OPTIONS,				   {NULL, 0, NULL, 0},
 	};
 	/* what a command removes it was told to remove */

@@ -2,6 +2,7 @@
 #include "hooks.h"
 #include "log.h"
 #include "text.h"
+#include "cmd_foreign.h"
 #include "cmd_trial.h"
 
 #include <errno.h>
@@ -14,13 +15,14 @@ struct restoring {
 	struct context *c;
 	struct trial trial;
 	const char *ref;
-	bool all, dry_run;
+	bool dry_run;
 	struct named target;
 	unsigned current; /* before; 0: none, or the target is no snapshot */
 	struct store_text texts[TEXT_KINDS]; /* of the target, if it becomes the current one */
 	struct buf contents[TEXT_KINDS];
 	size_t ntexts;
 	struct ruleset live;
+	struct grafted grafted; /* what live is to become */
 	char *what;
 };
 
@@ -32,7 +34,7 @@ static int parse(struct restoring *s, int argc, char **argv, const struct option
 
 	while ((o = next_option(s->c, argc, argv, "", options)) != -1) {
 		if (o == 'a')
-			s->all = true;
+			s->c->all = true;
 		else if (o == 'n')
 			s->dry_run = true;
 		else if (trial_option(&s->trial, o, optarg))
@@ -123,17 +125,7 @@ static void tell_target(const struct restoring *s, const char *verb)
 			 *message ? ": " : "", message);
 }
 
-static int refuse_foreign(const struct ruleset *live)
-{
-	cleanup_buf struct buf line = BUF_INIT;
-
-	if (!foreign_line(live, &line))
-		return 0;
-	log_error("restoring would replace or remove chains that look like another program's: %s "
-		  "(--all does so)", buf_str(&line));
-	return -EEXIST;
-}
-
+/* The live rules, and what they are to become. */
 static int capture_live(struct restoring *s)
 {
 	struct capture capture = {.lock_wait = s->c->config.lock_wait};
@@ -143,20 +135,28 @@ static int capture_live(struct restoring *s)
 	watch_close(c->watch);
 	change_release(c);
 	ruleset_release(&s->live);
-	*c = (struct change){.live = &s->live,
-			     .target = &s->target.manifest.rs,
-			     .lock_wait = s->c->config.lock_wait};
+	*c = (struct change){.live = &s->live, .lock_wait = s->c->config.lock_wait};
 	r = watch_open(&c->watch);
 	capture.watch = c->watch;
-	if (!r)
-		r = engines_capture(&s->live, &capture);
-	return r || s->all ? r : refuse_foreign(&s->live);
+	return r ? r : engines_capture(&s->live, &capture);
+}
+
+static int graft(struct restoring *s)
+{
+	int r;
+
+	graft_release(&s->grafted);
+	r = graft_open(s->c, &s->live, &s->target.manifest.rs, s->target.label, &s->grafted);
+	s->trial.change.target = s->grafted.rs;
+	s->trial.change.foreign = context_foreign(s->c);
+	s->trial.kept = s->grafted.status;
+	return r;
 }
 
 /* Law: a live ruleset that no snapshot holds is stored before a change destroys it. */
 static enum change_result change(struct restoring *s)
 {
-	if (!ruleset_equal(&s->live, &s->target.manifest.rs) && keep_live(s->c, &s->live))
+	if (!ruleset_equal(&s->live, s->grafted.rs) && keep_live(s->c, &s->live))
 		return CHANGE_REFUSED;
 	log_step("changing the rules");
 	return change_run(&s->trial.change);
@@ -194,7 +194,8 @@ static int finish(struct restoring *s, enum change_result result)
 		log_note(result == CHANGE_DONE ? "restored %s" : "the live rules are those of %s already",
 			 s->target.label);
 		note_missing_texts(s);
-		return EXIT_DONE;
+		warn_touched(s->c, &s->live, s->grafted.rs);
+		return s->grafted.status;
 	case CHANGE_STALE:
 		return -ESTALE;
 	case CHANGE_BUSY:
@@ -236,6 +237,8 @@ static int restore(struct restoring *s)
 
 	for (unsigned i = 0; i < TRIAL_TRIES && r == -ESTALE; i++) {
 		r = capture_live(s);
+		if (!r)
+			r = graft(s);
 		r = r ? exit_status(r) : attempt(s);
 	}
 	return r == -ESTALE ? trial_give_up(&s->trial) : r;
@@ -243,13 +246,15 @@ static int restore(struct restoring *s)
 
 static int show(struct restoring *s)
 {
-	return print_difference(s->c, &s->live, "live", &s->target.manifest.rs, s->target.label, false);
+	return print_difference(s->c, &s->live, "live", s->grafted.rs, s->target.label, false);
 }
 
 static int dry_run(struct restoring *s)
 {
 	int r = capture_live(s);
 
+	if (!r)
+		r = graft(s);
 	return r ? exit_status(r) : show(s);
 }
 
@@ -260,6 +265,7 @@ static void release(struct restoring *s)
 	trial_release(&s->trial);
 	named_release(&s->target);
 	ruleset_release(&s->live);
+	graft_release(&s->grafted);
 	free(s->what);
 }
 
@@ -357,6 +363,16 @@ static int refuse_step(struct context *c)
 	return EXIT_FAILED;
 }
 
+/* Whether what is ours of live is what this version has. */
+static bool live_is(struct restoring *s, const struct manifest *m)
+{
+	struct ours ours;
+	bool same = !ours_open(s->c, &s->live, &ours) && is_saved_as(s->c, ours.rs, m);
+
+	ours_release(&ours);
+	return same;
+}
+
 /* Where a step back leads. */
 static int find_step(struct restoring *s)
 {
@@ -372,7 +388,7 @@ static int find_step(struct restoring *s)
 		r = store_manifest(&s->c->store, id, &m);
 	if (!r)
 		r = capture_live(s);
-	if (!r && ruleset_equal(&s->live, &m.rs)) {
+	if (!r && live_is(s, &m)) {
 		r = store_older(&s->c->store, s->current, &id);
 		if (!r && !id) {
 			log_error("there is no version before snapshot %u", s->current);
@@ -396,7 +412,7 @@ static int mark_unsaved(struct restoring *s)
 		struct manifest m = {0};
 
 		r = store_manifest(&s->c->store, ids[n], &m);
-		found = !r && m.automatic && ruleset_equal(&m.rs, &s->live);
+		found = !r && m.automatic && live_is(s, &m);
 		manifest_release(&m);
 		if (found)
 			r = store_mark(&s->c->store, ids[n], true);
@@ -423,12 +439,12 @@ static int step_back(struct restoring *s)
 		return exit_status(r);
 	tell_target(s, "rolling back to");
 	if (s->dry_run)
-		return show(s);
+		return dry_run(s);
 	r = restore(s);
-	if (r)
+	if (r && r != s->grafted.status)
 		return r;
 	hooks_run(&hook);
-	return mark_left(s) ? EXIT_PARTIAL : EXIT_DONE;
+	return mark_left(s) ? EXIT_PARTIAL : r;
 }
 
 int cmd_rollback(struct context *c, int argc, char **argv)

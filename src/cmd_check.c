@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "cmd.h"
+#include "cmd_foreign.h"
 #include "log.h"
 #include "rehearse.h"
 
@@ -54,12 +54,31 @@ static int read_files(struct checking *s, int argc, char **argv)
 	return r;
 }
 
+/* What apply would ask about. */
+static void warn(const struct rehearsal *r, bool on_live)
+{
+	for (size_t i = 0; on_live && i < r->unmentioned.n; i++)
+		log_warning("%s would go, which no file mentions", r->unmentioned.s[i]);
+	for (size_t i = 0; i < r->opened.n; i++)
+		log_warning("%s would let everything in", r->opened.s[i]);
+	for (size_t i = 0; i < r->resolved.n; i++)
+		log_warning("a name was looked up: %s", r->resolved.s[i]);
+}
+
 /* What is printed in a child is lost unless it is printed to the end. */
-static void show(struct ruleset *base, struct ruleset *candidate, void *arg)
+static void show(struct rehearsal *r, void *arg)
 {
 	const struct checking *s = arg;
+	struct grafted g = {.rs = &r->candidate};
+	int e = s->live ? graft_open(s->c, r->live, &r->candidate, "the files", &g) : 0;
 
-	print_difference(s->c, base, s->live ? "live" : "nothing", candidate, "the files", false);
+	if (!e)
+		e = rehearse_compare(r, g.rs);
+	if (!e) {
+		warn(r, s->live);
+		print_difference(s->c, r->live, s->live ? "live" : "nothing", g.rs, "the files", false);
+	}
+	graft_release(&g);
 	fflush(stdout);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "cmd.h"
+#include "cmd_foreign.h"
 #include "difference.h"
 #include "log.h"
 
@@ -38,30 +38,38 @@ static void print_text(const struct context *c, const struct difference *d, cons
 	fwrite(out.data, 1, out.len, stdout);
 }
 
-static void print_json(const struct difference *d, const char *old, const char *new)
+static void print_json(const struct difference *d, const char *old, const char *new,
+		       const struct foreign_shares *foreign)
 {
 	json_t *j = difference_json(d);
 
 	json_object_set_new(j, "old", json_string(old));
 	json_object_set_new(j, "new", json_string(new));
+	json_object_set_new(j, "foreign", shares_json(foreign));
 	json_dumpf(j, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(j);
 }
 
+static int print(struct context *c, const struct difference *d, const char *old, const char *new,
+		 const struct foreign_shares *foreign)
+{
+	if (c->opt.json)
+		print_json(d, old, new, foreign);
+	else
+		print_text(c, d, old, new);
+	return d->ntables ? EXIT_DIFFERS : EXIT_DONE;
+}
+
 int print_difference(struct context *c, struct ruleset *old, const char *old_label,
 		     struct ruleset *new, const char *new_label, bool dynamic)
 {
+	static const struct foreign_shares none;
 	struct difference d = {0};
 	int status = exit_status(difference_make(old, new, dynamic, &d));
 
-	if (!status) {
-		if (c->opt.json)
-			print_json(&d, old_label, new_label);
-		else
-			print_text(c, &d, old_label, new_label);
-		status = d.ntables ? EXIT_DIFFERS : EXIT_DONE;
-	}
+	if (!status)
+		status = print(c, &d, old_label, new_label, &none);
 	difference_release(&d);
 	return status;
 }
@@ -69,20 +77,39 @@ int print_difference(struct context *c, struct ruleset *old, const char *old_lab
 static int parse(struct context *c, struct comparing *s, int argc, char **argv)
 {
 	static const struct option options[] = {{"dynamic", no_argument, NULL, 'd'},
+						{"all", no_argument, NULL, 'a'},
 						{NULL, 0, NULL, 0}};
 	int o;
 
 	*s = (struct comparing){.ref = {"@", "live"}};
 	while ((o = next_option(c, argc, argv, "", options)) != -1) {
-		if (o != 'd')
+		if (o != 'd' && o != 'a')
 			return EXIT_USAGE;
-		s->dynamic = true;
+		s->dynamic |= o == 'd';
+		c->all |= o == 'a';
 	}
 	for (int i = 0; i < 2 && optind < argc; i++)
 		s->ref[i] = argv[optind++];
 	if (optind < argc)
 		return usage_error(c, "unexpected argument '%s'", argv[optind]);
 	return EXIT_DONE;
+}
+
+/* What is foreign in the second one is told apart. */
+static int show(struct context *c, struct comparing *s)
+{
+	struct named *old = &s->named[0], *new = &s->named[1];
+	struct difference d = {0};
+	int status = exit_status(
+		difference_make(&old->manifest.rs, &new->manifest.rs, s->dynamic, &d));
+
+	if (!status) {
+		status = print(c, &d, old->label, new->label, &new->foreign);
+		if (!c->opt.json)
+			print_shares(&new->foreign);
+	}
+	difference_release(&d);
+	return status;
 }
 
 int cmd_diff(struct context *c, int argc, char **argv)
@@ -96,10 +123,14 @@ int cmd_diff(struct context *c, int argc, char **argv)
 	log_step("reading the rules");
 	for (int i = 0; i < 2 && !r; i++)
 		r = named_load_here(c, s.ref[i], &s.named[i]);
+	/* what one side makes count is foreign on both */
+	for (int i = 0; i < 2 && !r; i++)
+		foreign_look(&c->foreign, &s.named[i].manifest.rs);
+	for (int i = 0; i < 2 && !r; i++)
+		if (strcmp(s.ref[i], "live"))
+			r = named_cut(c, &s.named[i]);
 	log_step("comparing the rules");
-	status = r ? exit_status(r)
-		   : print_difference(c, &s.named[0].manifest.rs, s.named[0].label,
-				      &s.named[1].manifest.rs, s.named[1].label, s.dynamic);
+	status = r ? exit_status(r) : show(c, &s);
 	for (int i = 0; i < 2; i++)
 		named_release(&s.named[i]);
 	return status;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "cmd.h"
+#include "cmd_foreign.h"
 #include "log.h"
 #include "text.h"
 #include "cmd_trial.h"
@@ -12,12 +12,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int no_arguments(struct context *c, int argc, char **argv)
+static int no_arguments(struct context *c, int argc, char **argv, bool all)
 {
-	static const struct option options[] = {{NULL, 0, NULL, 0}};
+	static const struct option none = {NULL, 0, NULL, 0};
+	static const struct option options[] = {{"all", no_argument, NULL, 'a'}, {NULL, 0, NULL, 0}};
+	int o;
 
-	if (next_option(c, argc, argv, "", options) != -1)
-		return EXIT_USAGE;
+	while ((o = next_option(c, argc, argv, "", all ? options : &none)) != -1) {
+		if (o != 'a')
+			return EXIT_USAGE;
+		c->all = true;
+	}
 	if (optind < argc)
 		return usage_error(c, "unexpected argument '%s'", argv[optind]);
 	return EXIT_DONE;
@@ -136,7 +141,7 @@ int cmd_list(struct context *c, int argc, char **argv)
 	json_t *all = json_array();
 	unsigned current = 0;
 	size_t n = 0;
-	int status = no_arguments(c, argc, argv), r = 0;
+	int status = no_arguments(c, argc, argv, false), r = 0;
 	bool stop = status;
 
 	log_set_state(NULL);
@@ -204,6 +209,7 @@ static json_t *summary_json(struct context *c, const struct named *n)
 		json_array_append_new(texts, json_pack("{s:s,s:s}", "path", m->texts[i].path, "state",
 						       states[m->texts[i].state]));
 	json_object_set_new(j, "tables", tables);
+	json_object_set_new(j, "foreign", n->id ? manifest_foreign_json(m) : shares_json(&n->foreign));
 	json_object_set_new(j, "links", links);
 	json_object_set_new(j, "texts", texts);
 	return j;
@@ -276,6 +282,8 @@ static void print_summary(const struct named *n)
 	}
 	for (size_t i = 0; i < rs->owned.n; i++)
 		printf("  %-28s left out: a process owns it\n", rs->owned.s[i]);
+	print_manifest_foreign(&n->manifest);
+	print_shares(&n->foreign);
 }
 
 static int show_text(struct context *c, const char *ref, enum text_kind kind)
@@ -305,6 +313,7 @@ static int format_of(const char *name)
 int cmd_show(struct context *c, int argc, char **argv)
 {
 	static const struct option options[] = {{"format", required_argument, NULL, 'f'},
+						{"all", no_argument, NULL, 'a'},
 						{NULL, 0, NULL, 0}};
 	const char *ref = "live";
 	struct named n = {0};
@@ -312,6 +321,10 @@ int cmd_show(struct context *c, int argc, char **argv)
 
 	log_set_state(NULL);
 	while ((o = next_option(c, argc, argv, "", options)) != -1) {
+		if (o == 'a') {
+			c->all = true;
+			continue;
+		}
 		if (o != 'f')
 			return EXIT_USAGE;
 		format = format_of(optarg);
@@ -372,8 +385,8 @@ struct look {
 	struct context *c;
 	struct ruleset live;
 	struct manifest current;
+	struct ours ours;
 	struct buf differences;
-	struct strlist foreign;
 	bool drift;
 	struct pending pending;
 };
@@ -452,14 +465,14 @@ static json_t *status_json(const struct look *l)
 			json_array_append_new(texts, json_pack("{s:s,s:s}", "path", path, "state",
 							       text_state(l, path)));
 	}
-	json_object_set_new(j, "live", ruleset_json(&l->live));
+	json_object_set_new(j, "live", ruleset_json(l->ours.rs));
 	json_object_set_new(j, "current",
 			    l->current.id ? json_integer(l->current.id) : json_null());
 	json_object_set_new(j, "drift", json_boolean(l->drift));
 	json_object_set_new(j, "pending", pending_json(&l->pending));
 	json_object_set_new(j, "differences", differences);
 	json_object_set_new(j, "texts", texts);
-	json_object_set_new(j, "foreign", json_strings(&l->foreign));
+	json_object_set_new(j, "foreign", shares_json(&l->ours.shares));
 	json_object_set_new(j, "owned", json_strings(&l->live.owned));
 	return j;
 }
@@ -468,7 +481,7 @@ static void print_status(const struct look *l)
 {
 	cleanup_free char *message = str_visible(l->current.message);
 	unsigned tables;
-	struct table_counts sum = ruleset_counts(&l->live, &tables);
+	struct table_counts sum = ruleset_counts(l->ours.rs, &tables);
 
 	printf("live     %u table%s, %u chain%s, %u rule%s, %u set%s, %u element%s\n", tables,
 	       plural(tables), sum.chains, plural(sum.chains), sum.rules, plural(sum.rules), sum.sets,
@@ -490,18 +503,16 @@ static void print_status(const struct look *l)
 		if (path && strcmp(text_state(l, path), "none"))
 			printf("text     %s: %s\n", path, text_state(l, path));
 	}
-	for (size_t i = 0; i < l->foreign.n; i++)
-		printf("foreign  %s looks like another program's\n", l->foreign.s[i]);
+	print_shares(&l->ours.shares);
 	for (size_t i = 0; i < l->live.owned.n; i++)
 		printf("owned    %s belongs to a process and is left alone\n", l->live.owned.s[i]);
 }
 
 static int look(struct look *l)
 {
-	struct capture capture = {.sink = capture_discard, .lock_wait = l->c->config.lock_wait};
 	const struct guard guard = context_guard(l->c);
 	unsigned id = 0;
-	int r = engines_capture(&l->live, &capture);
+	int r = live_open(l->c, &l->live, &l->ours);
 
 	if (!r)
 		r = guard_pending(&guard, &l->pending);
@@ -511,17 +522,16 @@ static int look(struct look *l)
 		r = store_manifest(&l->c->store, id, &l->current);
 	if (r)
 		return r;
-	l->drift = !ruleset_equal(&l->current.rs, &l->live);
+	l->drift = !is_saved_as(l->c, l->ours.rs, &l->current);
 	if (l->drift && id)
-		ruleset_differences(&l->current.rs, &l->live, &l->differences);
-	ruleset_foreign_looking(&l->live, &l->foreign);
+		ruleset_differences(&l->current.rs, l->ours.rs, &l->differences);
 	return 0;
 }
 
 int cmd_status(struct context *c, int argc, char **argv)
 {
 	struct look l = {.c = c};
-	int status = no_arguments(c, argc, argv), r;
+	int status = no_arguments(c, argc, argv, true), r;
 
 	if (status)
 		return status;
@@ -536,6 +546,6 @@ int cmd_status(struct context *c, int argc, char **argv)
 	ruleset_release(&l.live);
 	manifest_release(&l.current);
 	buf_release(&l.differences);
-	strlist_release(&l.foreign);
+	ours_release(&l.ours);
 	return status;
 }

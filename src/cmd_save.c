@@ -8,12 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-struct save {
-	struct saving saving;
-	bool all;
-};
-
-static int parse(struct save *save, int argc, char **argv)
+static int parse(struct saving *s, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"message", required_argument, NULL, 'm'},
@@ -22,7 +17,6 @@ static int parse(struct save *save, int argc, char **argv)
 		{"all", no_argument, NULL, 'a'},
 		{NULL, 0, NULL, 0},
 	};
-	struct saving *s = &save->saving;
 	int o;
 
 	while ((o = next_option(s->c, argc, argv, "m:", options)) != -1) {
@@ -37,7 +31,7 @@ static int parse(struct save *save, int argc, char **argv)
 			s->counters = true;
 			break;
 		case 'a':
-			save->all = true;
+			s->c->all = true;
 			break;
 		default:
 			return EXIT_USAGE;
@@ -50,36 +44,61 @@ static int parse(struct save *save, int argc, char **argv)
 	return EXIT_DONE;
 }
 
-/* Without a text to prove the records go straight to the disk. */
-static int take(struct saving *s)
+static int take_records(struct saving *s, struct ruleset *live)
 {
-	struct capture capture = {.lock_wait = s->c->config.lock_wait};
+	const struct capture capture = {.lock_wait = s->c->config.lock_wait};
+	int r = snapshot_new_open(&s->snapshot, &s->c->store);
+
+	if (!r)
+		r = engines_capture(live, &capture);
+	if (!r)
+		r = ours_open(s->c, live, &s->ours);
+	return r ? r : add_records(&s->snapshot, s->ours.rs);
+}
+
+/* Straight to the disk. */
+static int take_stream(struct saving *s, struct ruleset *live)
+{
+	const struct capture capture = {.lock_wait = s->c->config.lock_wait,
+					.sink = snapshot_add_records,
+					.arg = &s->snapshot};
 	int r = -EAGAIN;
 
-	log_step("reading the rules");
-	if (saving_wants_text(s->c)) {
-		r = snapshot_new_open(&s->snapshot, &s->c->store);
-		if (!r)
-			r = engines_capture(&s->rs, &capture);
-		return r ? r : add_records(&s->snapshot, &s->rs);
-	}
-	capture.sink = snapshot_add_records;
-	capture.arg = &s->snapshot;
 	for (unsigned i = 0; i < CAPTURE_TRIES && r == -EAGAIN; i++) {
 		snapshot_new_cancel(&s->snapshot);
 		r = snapshot_new_open(&s->snapshot, &s->c->store);
 		if (!r)
-			r = engines_capture(&s->rs, &capture);
+			r = engines_capture(live, &capture);
 	}
 	if (r == -EAGAIN)
 		log_error("the rules kept changing while they were read (%u times)", CAPTURE_TRIES);
 	return r;
 }
 
+/* What is to be proved, or told apart from what is foreign, has to be in memory. */
+static int take(struct saving *s, struct ruleset *live)
+{
+	int r;
+
+	log_step("reading the rules");
+	if (saving_wants_text(s->c))
+		return take_records(s, live);
+	r = take_stream(s, live);
+	if (r)
+		return r;
+	s->ours.rs = live;
+	foreign_look(&s->c->foreign, live);
+	if (s->c->all || !foreign_any(&s->c->foreign))
+		return 0;
+	snapshot_new_cancel(&s->snapshot);
+	ruleset_release(live);
+	return take_records(s, live);
+}
+
 static void report_saved(const struct saving *s, unsigned id)
 {
 	unsigned tables;
-	struct table_counts sum = ruleset_counts(&s->rs, &tables);
+	struct table_counts sum = ruleset_counts(s->ours.rs, &tables);
 
 	log_note("saved snapshot %u: %u table%s, %u rule%s, %u set element%s", id, tables,
 		 plural(tables), sum.rules, plural(sum.rules), sum.elements, plural(sum.elements));
@@ -117,33 +136,23 @@ static int finish(struct saving *s, int r)
 	return status;
 }
 
-static void remark_foreign(const struct ruleset *rs)
-{
-	cleanup_buf struct buf line = BUF_INIT;
-
-	if (foreign_line(rs, &line))
-		log_note("these chains look like another program's and are saved too: %s",
-			 buf_str(&line));
-}
-
 int cmd_save(struct context *c, int argc, char **argv)
 {
-	struct save save = {.saving.c = c};
-	struct saving *s = &save.saving;
-	int r = parse(&save, argc, argv);
+	struct saving s = {.c = c};
+	struct ruleset live = {0};
+	int r = parse(&s, argc, argv);
 
 	if (r)
 		return r;
-	r = take(s);
-	if (!r && !save.all)
-		remark_foreign(&s->rs);
+	r = take(&s, &live);
 	if (!r)
-		r = saving_make(s);
-	if (!r && !s->unchanged) {
+		r = saving_make(&s);
+	if (!r && !s.unchanged) {
 		log_step("writing");
-		r = saving_commit(s);
+		r = saving_commit(&s);
 	}
-	r = finish(s, r);
-	saving_release(s);
+	r = finish(&s, r);
+	saving_release(&s);
+	ruleset_release(&live);
 	return r;
 }

@@ -28,7 +28,7 @@ static int compare_current(struct saving *s)
 		log_warning("the current snapshot cannot be read: a new one is made");
 		return 0;
 	}
-	s->unchanged = !s->counters && ruleset_equal(&s->rs, &s->current.rs);
+	s->unchanged = !s->counters && ruleset_equal(s->ours.rs, &s->current.rs);
 	for (int kind = 0; kind < TEXT_KINDS && s->unchanged; kind++) {
 		const char *path = s->c->config.texts[kind];
 
@@ -52,7 +52,7 @@ static bool proofs_as_before(const struct saving *s)
 	const struct ruleset *before = &s->current.rs;
 
 	for (size_t i = 0; i < s->texts.n; i++) {
-		const struct table *t = &s->rs.tables[i];
+		const struct table *t = &s->ours.rs->tables[i];
 		const struct table *was = ruleset_find(before, t->engine, t->family, t->name);
 
 		if (was && s->texts.proofs[i] != s->current.proofs[was - before->tables])
@@ -67,7 +67,7 @@ static int prove_texts(struct saving *s)
 
 	log_step("proving the text");
 	if (saving_wants_text(s->c))
-		r = text_prove(&s->rs, s->counters, &s->texts);
+		r = text_prove(s->ours.rs, s->counters, &s->texts);
 	for (int kind = 0; kind < TEXT_KINDS && !r; kind++) {
 		const struct buf *b = &s->texts.content[kind];
 
@@ -111,7 +111,8 @@ static void fill_manifest(struct saving *s)
 		m->proofs = mem_alloc(s->texts.n * sizeof(*m->proofs));
 		memcpy(m->proofs, s->texts.proofs, s->texts.n * sizeof(*m->proofs));
 	}
-	ruleset_outline(&s->rs, &m->rs);
+	manifest_note_foreign(m, &s->ours.shares);
+	ruleset_outline(s->ours.rs, &m->rs);
 }
 
 /* Whether the version in force had the table in this text. */
@@ -139,7 +140,7 @@ static bool misleads(const struct saving *s, enum text_kind kind)
 	if (!text_exists(s, kind))
 		return false;
 	for (size_t i = 0; i < s->texts.n; i++) {
-		const struct table *t = &s->rs.tables[i];
+		const struct table *t = &s->ours.rs->tables[i];
 
 		if (s->texts.proofs[i] == PROOF_EXACT && text_home(t) == kind &&
 		    (!was || was->state == TEXT_LEFT || was_carried(s, t, kind)))
@@ -235,7 +236,7 @@ int saving_report(const struct saving *s)
 	for (size_t i = 0; i < s->texts.missing.n; i++)
 		log_warning("not installed: %s", s->texts.missing.s[i]);
 	for (size_t i = 0; i < s->texts.n; i++) {
-		const struct table *t = &s->rs.tables[i];
+		const struct table *t = &s->ours.rs->tables[i];
 		cleanup_free char *label = table_label(t);
 
 		if (s->texts.proofs[i] != PROOF_EXACT)
@@ -253,5 +254,5 @@ void saving_release(struct saving *s)
 	snapshot_new_cancel(&s->snapshot);
 	texts_release(&s->texts);
 	manifest_release(&s->current);
-	ruleset_release(&s->rs);
+	ours_release(&s->ours);
 }

@@ -2,13 +2,13 @@
 /*
  * cmd_saving - a ruleset becomes a version of the history: what save and a guarded change have in common
  *
- *   saving_open; add_records; saving_make; then, unless `unchanged`: saving_commit or saving_prepare;
+ *   ours_open; add_records; saving_make; then, unless `unchanged`: saving_commit or saving_prepare;
  *   saving_report; saving_release
  */
 #ifndef FWSNAP_CMD_SAVING_H
 #define FWSNAP_CMD_SAVING_H
 
-#include "cmd.h"
+#include "cmd_foreign.h"
 #include "rehearse.h"
 #include "text.h"
 
@@ -19,8 +19,7 @@ struct saving {
 	bool counters; /* rule counters are part of the text */
 	const struct rehearse_file *sources; /* kept as source/NAME */
 	size_t nsources;
-	/* the ruleset; with records, unless there is no text to prove */
-	struct ruleset rs;
+	struct ours ours; /* with records, unless there is no text to prove */
 	/* while it is made */
 	struct snapshot_new snapshot;
 	struct manifest current; /* of the version in force; id 0: none */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd_trial.h"
 
+#include "cmd_foreign.h"
 #include "hooks.h"
 #include "log.h"
 
@@ -384,7 +385,7 @@ static int decide(struct trial *t)
 /* The guard did not wait for what takes too long, which went on changing rules meanwhile. */
 static void undo_late(struct trial *t)
 {
-	if (t->act && change_undo(t->change.live, NULL, t->c->config.lock_wait, NULL) > CHANGE_NOTHING)
+	if (t->act && change_undo(t->change.live, NULL, t->c->config.lock_wait, t->change.foreign, NULL) > CHANGE_NOTHING)
 		log_warning("what was changed after the guard's undo may still be there");
 }
 
@@ -401,6 +402,7 @@ static int swapped(struct trial *t)
 		undo_late(t);
 		return undo(t);
 	}
+	warn_touched(t->c, t->change.live, t->change.target);
 	/* nobody holds the lock while a hook takes its time, or a person */
 	if (!t->no_confirm)
 		context_unlock(t->c);

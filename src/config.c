@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config.h"
 #include "file.h"
+#include "keyvalue.h"
 #include "log.h"
 
 #include <ctype.h>
@@ -15,7 +16,7 @@ struct key;
 /* Puts value into c; NULL, or what is wrong with it. */
 typedef const char *set_function(struct config *c, const struct key *k, const char *value);
 
-static set_function set_layout, set_text, set_folder, set_number;
+static set_function set_layout, set_text, set_folder, set_number, set_word;
 
 /* layout comes first: the rows of the single paths then change what it set. */
 static const struct key {
@@ -33,6 +34,7 @@ static const struct key {
 	{"keep", set_number, "50", offsetof(struct config, keep)},
 	{"keep_automatic", set_number, "10", offsetof(struct config, keep_automatic)},
 	{"lock_wait", set_number, "10", offsetof(struct config, lock_wait)},
+	{"foreign", set_word, "auto", offsetof(struct config, foreign)},
 };
 
 static const struct layout {
@@ -103,6 +105,14 @@ static const char *set_text(struct config *c, const struct key *k, const char *v
 	return NULL;
 }
 
+static const char *set_word(struct config *c, const struct key *k, const char *value)
+{
+	if (!*value)
+		return "is empty";
+	replace((char **)((char *)c + k->offset), value);
+	return NULL;
+}
+
 static const char *set_number(struct config *c, const struct key *k, const char *value)
 {
 	unsigned long n;
@@ -119,67 +129,29 @@ static const char *set_number(struct config *c, const struct key *k, const char 
 	return NULL;
 }
 
-static char *trim(char *s)
+/* The file while it is read. */
+struct reading {
+	struct given *given;
+	const char *path;
+};
+
+static int take_line(void *arg, const char *name, char *value, unsigned line)
 {
-	char *end;
+	const struct reading *r = arg;
 
-	while (isspace((unsigned char)*s))
-		s++;
-	end = s + strlen(s);
-	while (end > s && isspace((unsigned char)end[-1]))
-		end--;
-	*end = '\0';
-	return s;
-}
-
-static int parse_line(struct given *given, char *text, const char *path, unsigned line)
-{
-	char *s = trim(text), *value = strchr(s, '=');
-	const char *name;
-
-	if (!*s || *s == '#')
-		return 0;
-	if (!value) {
-		log_error("%s:%u: '%s' is not 'key = value'", path, line, s);
-		return -EINVAL;
-	}
-	*value++ = '\0';
-	name = trim(s);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		if (strcmp(keys[i].name, name))
 			continue;
-		if (given[i].value) {
-			log_error("%s:%u: key '%s' was given in line %u already", path, line, name,
-				  given[i].line);
+		if (r->given[i].value) {
+			log_error("%s:%u: key '%s' was given in line %u already", r->path, line, name,
+				  r->given[i].line);
 			return -EINVAL;
 		}
-		given[i] = (struct given){trim(value), line};
+		r->given[i] = (struct given){value, line};
 		return 0;
 	}
-	log_error("%s:%u: unknown key '%s'", path, line, name);
+	log_error("%s:%u: unknown key '%s'", r->path, line, name);
 	return -EINVAL;
-}
-
-static int parse(struct given *given, struct buf *content, const char *path)
-{
-	char *s = buf_str(content), *next;
-	unsigned line = 0;
-
-	if (strlen(s) != content->len) {
-		log_error("%s: it has a NUL byte", path);
-		return -EINVAL;
-	}
-	for (; s; s = next) {
-		int r;
-
-		next = strchr(s, '\n');
-		if (next)
-			*next++ = '\0';
-		r = parse_line(given, s, path, ++line);
-		if (r)
-			return r;
-	}
-	return 0;
 }
 
 static int apply(struct config *c, const struct given *given, const char *path)
@@ -219,7 +191,7 @@ int config_read(struct config *c, const char *path, bool required)
 	r = file_read(path, FILE_LIMIT, &content);
 	if (r && (r != -ENOENT || required))
 		return log_errno(r, "cannot read '%s'", path);
-	r = parse(given, &content, path);
+	r = keyvalue_each(&content, path, take_line, &(struct reading){given, path});
 	if (!r)
 		r = apply(c, given, path);
 	if (!r)
@@ -234,5 +206,6 @@ void config_release(struct config *c)
 	for (size_t i = 0; i < ARRAY_SIZE(c->texts); i++)
 		free(c->texts[i]);
 	free(c->store);
+	free(c->foreign);
 	*c = (struct config){0};
 }

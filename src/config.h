@@ -11,6 +11,7 @@
  *   store = /var/lib/fwsnap
  *   keep = 50, keep_automatic = 10         versions (0..100000)
  *   lock_wait = 10                         seconds
+ *   foreign = auto | none | NAME ...       descriptions of other programs' rules (foreign.h)
  */
 #ifndef FWSNAP_CONFIG_H
 #define FWSNAP_CONFIG_H
@@ -22,6 +23,7 @@ struct config {
 	char *texts[4];
 	char *store;
 	unsigned keep, keep_automatic, lock_wait;
+	char *foreign;
 };
 
 /*

@@ -27,7 +27,7 @@ static void select_item(struct selection *s, const struct pair *p, enum side sid
 			const struct item *item)
 {
 	*(struct piece *)array_grow(&s->piece, &s->n, sizeof(*s->piece)) =
-		(struct piece){p->from[side], p->table[side], item};
+		(struct piece){.from = p->from[side], .table = p->table[side], .item = item};
 }
 
 static bool same_group(const struct item_change *a, const struct item_change *b)

@@ -4,7 +4,9 @@
 #include "engine/netlink.h"
 #include "log.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 const struct engine *const engines[ENGINE_COUNT] = {
@@ -109,4 +111,35 @@ int engines_digest(struct ruleset *rs, const char *name)
 	}
 	ruleset_finish(rs);
 	return 0;
+}
+
+void facts_add(struct facts *f, enum fact_kind kind, const char *value)
+{
+	strlist_add(&f->of[kind], value);
+}
+
+void facts_add_net(struct facts *f, enum fact_kind kind, const void *address, const void *mask,
+		   size_t size)
+{
+	unsigned char net[16];
+	char text[INET6_ADDRSTRLEN];
+	unsigned length = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		unsigned char m = ((const unsigned char *)mask)[i];
+
+		net[i] = ((const unsigned char *)address)[i] & m;
+		length += (unsigned)__builtin_popcount(m);
+	}
+	if (inet_ntop(size == 4 ? AF_INET : AF_INET6, net, text, sizeof(text))) {
+		cleanup_free char *value = str_printf("%s/%u", text, length);
+
+		facts_add(f, kind, value);
+	}
+}
+
+void facts_release(struct facts *f)
+{
+	for (int kind = 0; kind < FACT_KINDS; kind++)
+		strlist_release(&f->of[kind]);
 }

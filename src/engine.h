@@ -98,9 +98,33 @@ struct piece {
 	struct ruleset *from;
 	const struct table *table;
 	const struct item *item;
+	bool accept; /* a base chain: whatever its policy was, it is accept */
 };
 
 typedef void item_reference(void *arg, enum item_kind kind, const char *name);
+
+/* What a rule says by which people and programs know it again, in iptables' words. */
+enum fact_kind {
+	FACT_JUMP,        /* a chain that it jumps or goes to */
+	FACT_SET,         /* an ipset, or a named set of nf_tables, that it looks into or changes */
+	FACT_COMMENT,
+	FACT_TARGET,      /* "ACCEPT", "MASQUERADE", "LOG" */
+	/* what it asks of a packet: */
+	FACT_IN,          /* an interface; with "+" at its end any that begins so */
+	FACT_NOT_IN,
+	FACT_OUT,
+	FACT_NOT_OUT,
+	FACT_SOURCE,      /* a network with its length: "172.17.0.2/32"; of a negated match, too */
+	FACT_DESTINATION, /* likewise */
+	FACT_MATCH,       /* anything else: a protocol ("tcp"), an extension ("conntrack", "addrtype") */
+	FACT_KINDS
+};
+
+struct facts {
+	struct strlist of[FACT_KINDS];
+};
+
+typedef void rule_facts(void *arg, const struct item *rule, const struct facts *facts);
 
 struct engine {
 	const char *name;
@@ -157,12 +181,25 @@ struct engine {
 	 */
 	void (*refers)(const struct table *t, const struct item *const *items, size_t n,
 		       item_reference *fn, void *arg);
+	/*
+	 * Calls fn for each rule among all items of a table of rs, in their order; the facts are borrowed. What an
+	 * engine does not understand of a rule is no fact. NULL: there are no rules.
+	 */
+	void (*facts)(const struct ruleset *rs, const struct table *t, const struct items *items,
+		      rule_facts *fn, void *arg);
 };
 
 extern const struct engine engine_ipset, engine_nft;
 #ifdef HAVE_LEGACY
 extern const struct engine engine_xtables;
 #endif
+/* For engines: adds a fact; forgets all. */
+void facts_add(struct facts *f, enum fact_kind kind, const char *value);
+/* An address of 4 or 16 bytes, and the mask that it is compared under. */
+void facts_add_net(struct facts *f, enum fact_kind kind, const void *address, const void *mask,
+		   size_t size);
+void facts_release(struct facts *f);
+
 /* By enum engine_id; NULL where built without (LEGACY=no). */
 extern const struct engine *const engines[ENGINE_COUNT];
 

@@ -6,7 +6,7 @@
  * that each has its own (0700, files 0600, all of them whole or absent, fsynced):
  *   record             "key: value" lines, control characters as "?": id, boot, cookie, netns (inode), store,
  *                      what, user, from, terminal, began, within, caller and caller-start (its pid and field 22
- *                      of /proc/PID/stat), lock-wait, touched (a line each)
+ *                      of /proc/PID/stat), lock-wait, foreign, touched (a line each)
  *   before, after      the way back: both rulesets, as snapshots (archive.h); after: once it is known
  *   STATE.ID.DEADLINE  an empty file whose name is the state; DEADLINE in nanoseconds of CLOCK_BOOTTIME, which runs
  *                      on in a suspend, 0 as long as there is none. A step is one rename of it: of two that want
@@ -72,6 +72,7 @@ struct guard {
 	const char *root;       /* of --root; "" */
 	struct store *store;    /* NULL: nothing to confirm or abandon there */
 	unsigned lock_wait;
+	const char *foreign;    /* whose rules an undo leaves alone, as foreign_read has it */
 };
 
 /* The record of the caller's namespace; state GUARD_IDLE if there is none (or it is another namespace's). */

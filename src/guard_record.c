@@ -52,6 +52,7 @@ static const struct field {
 	{"caller", NUMBER, offsetof(struct record, caller.pid)},
 	{"caller-start", NUMBER, offsetof(struct record, caller.start)},
 	{"lock-wait", NUMBER, offsetof(struct record, lock_wait)},
+	{"foreign", TEXT, offsetof(struct record, foreign)},
 	{"touched", LIST, offsetof(struct record, pending.touched)},
 	{"conflict", LIST, offsetof(struct record, pending.conflicts)},
 };
@@ -136,6 +137,7 @@ void record_release(struct record *r)
 	free(r->boot);
 	free(r->store);
 	free(r->terminal);
+	free(r->foreign);
 	free(r->mark);
 	pending_release(&r->pending);
 	*r = (struct record){0};
@@ -186,6 +188,7 @@ int record_new(struct record *r, const struct guard *g)
 	r->store = g->store ? str_dup(g->store->dir + strlen(g->root)) : NULL;
 	r->terminal = terminal_name();
 	r->lock_wait = g->lock_wait;
+	r->foreign = g->foreign ? str_dup(g->foreign) : NULL;
 	r->pending.id = str_dup(id);
 	return 0;
 }

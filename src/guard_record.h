@@ -24,6 +24,7 @@ struct record {
 	int64_t netns;    /* inode of the namespace */
 	char *store;      /* as store_open wants it, NULL: none */
 	char *terminal;   /* of the caller; NULL: none */
+	char *foreign;    /* whose rules an undo leaves alone (foreign_read) */
 	struct process caller;
 	int64_t within, lock_wait; /* seconds */
 	struct pending pending;

@@ -12,10 +12,14 @@
 
 int way_load(struct way *w, const struct record *r)
 {
-	int e = w->before.format ? 0 : record_way(r, "before", &w->before);
+	bool first = !w->before.format;
+	int e = first ? record_way(r, "before", &w->before) : 0;
 
 	if (e)
 		manifest_release(&w->before);
+	/* a description that is broken keeps nobody from undoing */
+	if (first && !w->foreign.n)
+		(void)!foreign_read(&w->foreign, r->root, r->foreign ? r->foreign : "none");
 	if (e || w->has_after)
 		return e;
 	e = record_way(r, "after", &w->after);
@@ -29,6 +33,7 @@ void way_release(struct way *w)
 {
 	manifest_release(&w->before);
 	manifest_release(&w->after);
+	foreign_release(&w->foreign);
 	*w = (struct way){0};
 }
 
@@ -56,7 +61,8 @@ static enum guard_state undo(struct record *r, struct way *w)
 			nanosleep(&pause, NULL);
 		strlist_release(&r->pending.conflicts);
 		switch (change_undo(&w->before.rs, w->has_after ? &w->after.rs : NULL,
-				    (unsigned)r->lock_wait, &r->pending.conflicts)) {
+				    (unsigned)r->lock_wait, &w->foreign,
+				    &r->pending.conflicts)) {
 		case CHANGE_DONE:
 		case CHANGE_NOTHING:
 			/* of a change that was cut off between two engines */

@@ -13,6 +13,7 @@
 struct way {
 	struct manifest before, after;
 	bool has_after;
+	struct foreign foreign; /* whose rules stay */
 };
 /* Reads `before`, and `after` if it is there; again to look for `after` only. 0 or -errno (logged). */
 must_check int way_load(struct way *w, const struct record *r);

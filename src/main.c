@@ -19,11 +19,11 @@ static const struct command commands[] = {
 	 "keep the running rules: history, and text for the next boot"},
 	{"apply", cmd_apply, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_CREATE,
 	 "[FILE ...|-] [--within SEC|--no-confirm] [--dry-run] [-m TEXT] [--type TYPE] [--allow-empty] "
-	 "[--force-remove] [--no-rehearsal] [--replace-pending]",
+	 "[--force-remove] [--no-rehearsal] [--replace-pending] [--all]",
 	 "try the rules in files; undone unless they are confirmed"},
 	{"run", cmd_run, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_CREATE,
 	 "[--live] [--within SEC|--no-confirm] [--dry-run] [-m TEXT] [--allow-empty] "
-	 "[--replace-pending] -- COMMAND ...",
+	 "[--replace-pending] [--all] -- COMMAND ...",
 	 "the same for what a command does to the firewall"},
 	{"confirm", cmd_confirm, NEEDS_ADMIN | NEEDS_LOCK, "[ID]", "keep the pending change"},
 	{"rollback", cmd_rollback, NEEDS_ADMIN | NEEDS_LOCK, "[--dry-run] [--all]",
@@ -33,11 +33,11 @@ static const struct command commands[] = {
 	 "load a snapshot (default: the current one) exactly"},
 	{"check", cmd_check, NEEDS_NO_STORE, "FILE ... [--base empty|live] [--type ipset|iptables|ip6tables|nft]",
 	 "whether files load, tried in a private namespace; live stays as it is"},
-	{"status", cmd_status, NEEDS_ADMIN, "", "what runs, what is saved, and whether they differ"},
+	{"status", cmd_status, NEEDS_ADMIN, "[--all]", "what runs, what is saved, and whether they differ"},
 	{"list", cmd_list, 0, "", "the history, newest first"},
-	{"show", cmd_show, 0, "[REF] [--format summary|iptables|ip6tables|nft|ipset]",
+	{"show", cmd_show, 0, "[REF] [--format summary|iptables|ip6tables|nft|ipset] [--all]",
 	 "a snapshot, or the live rules"},
-	{"diff", cmd_diff, NEEDS_ADMIN, "[A [B]] [--dynamic]",
+	{"diff", cmd_diff, NEEDS_ADMIN, "[A [B]] [--dynamic] [--all]",
 	 "what differs from A (default: @) to B (default: live), rule by rule"},
 	{"verify", cmd_verify, 0, "[REF ...]", "check that snapshots are whole (default: all)"},
 	{"tag", cmd_tag, NEEDS_LOCK, "REF NAME", "name a snapshot; it is then kept for ever"},
@@ -172,6 +172,8 @@ static int prepare(struct context *c)
 		return exit_status(r);
 	if (!r)
 		r = config_read(&c->config, config, c->opt.config != NULL);
+	if (!r)
+		r = foreign_read(&c->foreign, c->opt.root, c->config.foreign);
 	if (!r && c->command->needs & NEEDS_LOCK)
 		r = context_lock(c);
 	if (!r && !(c->command->needs & NEEDS_NO_STORE))
@@ -302,6 +304,7 @@ int main(int argc, char **argv)
 		status = c.command->run(&c, argc, argv);
 	log_step(NULL);
 	store_close(&c.store);
+	foreign_release(&c.foreign);
 	config_release(&c.config);
 	return finish_output(status);
 }

@@ -42,6 +42,9 @@ void manifest_release(struct manifest *m)
 	for (size_t i = 0; i < m->nparts; i++)
 		free(m->parts[i].name);
 	free(m->parts);
+	for (size_t i = 0; i < m->nforeign; i++)
+		free(m->foreign[i].owner);
+	free(m->foreign);
 	manifest_leave_home(m);
 	*m = (struct manifest){0};
 }
@@ -105,6 +108,12 @@ static void put_time(struct buf *out, int64_t created)
 	put_line(out, "created", text);
 }
 
+static void put_counts(struct buf *out, const struct table_counts *n)
+{
+	buf_printf(out, " chains=%u rules=%u sets=%u elements=%u objects=%u", n->chains, n->rules,
+		   n->sets, n->elements, n->objects);
+}
+
 static void put_table(struct buf *out, const struct table *t, enum proof proof)
 {
 	const char *family = family_name(t->family);
@@ -114,8 +123,7 @@ static void put_table(struct buf *out, const struct table *t, enum proof proof)
 	digest_hex(t->dynamic, dynamic);
 	buf_printf(out, "table: %s %s fixed=%s dynamic=%s", manifest_engines[t->engine],
 		   family ? family : "unspec", fixed, dynamic);
-	buf_printf(out, " chains=%u rules=%u sets=%u elements=%u objects=%u", t->counts.chains,
-		   t->counts.rules, t->counts.sets, t->counts.elements, t->counts.objects);
+	put_counts(out, &t->counts);
 	buf_printf(out, " size=%zu empty=%d proof=%s ", t->size, t->empty, manifest_proofs[proof]);
 	if (t->type)
 		buf_printf(out, "type=%s ", t->type);
@@ -188,6 +196,13 @@ void manifest_format(const struct manifest *m, struct buf *out)
 	put_ruleset(out, m);
 	put_order(out, &m->rs.order);
 	put_list(out, "owned", &m->rs.owned);
+	for (size_t i = 0; i < m->nforeign; i++) {
+		buf_printf(out, "foreign: tables=%u", m->foreign[i].tables);
+		put_counts(out, &m->foreign[i].counts);
+		buf_add_str(out, " ");
+		put_escaped(out, m->foreign[i].owner);
+		buf_add_str(out, "\n");
+	}
 	for (size_t i = 0; i < m->nparts; i++)
 		put_record(out, "part:", m->parts[i].digest, m->parts[i].size, m->parts[i].name);
 	for (size_t i = 0; i < m->ntexts; i++) {

@@ -22,11 +22,12 @@
  *          (a line each; ENGINE ipset | nft | xtables; FAMILY also unspec)
  *   link: INDEX NAME             set: INDEX written=0|1 NAME       (a line each)
  *   order: LINE                  owned: FAMILY NAME
+ *   foreign: tables=N chains=N rules=N sets=N elements=N objects=N OWNER     (a line each: what was left out)
  *   part: DIGEST SIZE NAME       (a line each, in archive order)
  *   text: STATE DIGEST SIZE PATH (a line each; STATE written | left | absent, see store.h)
  *
- * Limits (-EBADMSG beyond): 99,999 tables, links, parts and owned tables, 65,535 sets, 1,000 tags and
- * programs, 64 texts; names of at most 255 bytes (links 15, sets 31, tags 64, parts 100), texts 4096,
+ * Limits (-EBADMSG beyond): 99,999 tables, links, parts and owned tables, 65,535 sets, 1,000 tags,
+ * programs and owners, 64 texts; names of at most 255 bytes (links 15, sets 31, tags 64, parts 100), texts 4096,
  * other values 64 KiB.
  */
 #ifndef FWSNAP_MANIFEST_H
@@ -69,6 +70,13 @@ struct manifest_text {
 	uint64_t size;
 };
 
+/* What of another program's was there and is not in the snapshot. */
+struct manifest_foreign {
+	char *owner; /* for people */
+	unsigned tables;
+	struct table_counts counts;
+};
+
 struct manifest {
 	unsigned format;
 	unsigned id;
@@ -82,6 +90,8 @@ struct manifest {
 	size_t nparts;
 	struct manifest_text *texts;
 	size_t ntexts;
+	struct manifest_foreign *foreign;
+	size_t nforeign;
 };
 
 /* Frees all, makes it zero. */

@@ -302,6 +302,18 @@ static int parse_order(struct manifest *m, const struct key *k, char *value)
 	return 0;
 }
 
+static int parse_foreign(struct manifest *m, const struct key *k, char *value)
+{
+	struct manifest_foreign *f = array_grow(&m->foreign, &m->nforeign, sizeof(*f));
+
+	(void)k;
+	if (parse_unsigned(word(&value, "tables="), UINT32_MAX, &f->tables) < 0 ||
+	    parse_counts(&f->counts, &value) < 0 || unescape(value, NAME_MAX_LENGTH) < 0 || !*value)
+		return -EBADMSG;
+	f->owner = str_dup(value);
+	return 0;
+}
+
 static int parse_record(char *value, size_t max, struct digest *d, uint64_t *size, char **name)
 {
 	if (digest_parse(word(&value, ""), d) < 0 ||
@@ -358,6 +370,7 @@ static const struct key keys[] = {
 	{"set", parse_set, 0, SETS_MAX},
 	{"order", parse_order, 0, MANY},
 	{"owned", parse_list, offsetof(struct manifest, rs.owned), MANY},
+	{"foreign", parse_foreign, 0, WORDS_MAX},
 	{"part", parse_part, 0, MANY},
 	{"text", parse_text, 0, TEXTS_MAX},
 };

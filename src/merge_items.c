@@ -13,7 +13,7 @@ struct sorted {
 enum fate { FATE_STAYS, FATE_GOES, FATE_OURS };
 
 struct merging {
-	struct merge_side *base, *ours, *theirs;
+	struct assembly_side *base, *ours, *theirs;
 	struct sorted sorted_base, sorted_ours, sorted_theirs;
 	enum fate *fates;           /* of theirs, by their place in the items */
 	const struct item **become; /* of those that are FATE_OURS */
@@ -22,7 +22,7 @@ struct merging {
 	struct strlist emptied; /* sets whose elements are not theirs' */
 	struct strlist filled;  /* those of them that have ours' */
 	struct strlist gone;    /* chains that ours removed */
-	struct merge_pieces *out;
+	struct assembly_pieces *out;
 	struct strlist *conflicts;
 };
 
@@ -219,10 +219,9 @@ static void empty_sets(struct merging *m)
 	}
 }
 
-static void add_piece(struct merging *m, const struct merge_side *side, const struct item *item)
+static void add_piece(struct merging *m, const struct assembly_side *side, const struct item *item)
 {
-	*(struct piece *)array_grow(&m->out->piece, &m->out->n, sizeof(*m->out->piece)) =
-		(struct piece){side->rs, side->table, item};
+	assembly_add(m->out, side, item);
 }
 
 static void put_kind(struct merging *m, enum item_kind kind)
@@ -323,7 +322,7 @@ static const char *first_chain(const struct sorted *const *left)
 /* The chain itself may equal an absent one on the side that the others are taken from. */
 static void need_chain(struct merging *m, const char *name)
 {
-	struct merge_side *const sides[] = {m->theirs, m->ours, m->base};
+	struct assembly_side *const sides[] = {m->theirs, m->ours, m->base};
 	const struct sorted *const sorted[] = {&m->sorted_theirs, &m->sorted_ours, &m->sorted_base};
 
 	for (size_t i = 0; i < m->nadded; i++)
@@ -349,7 +348,7 @@ static bool passing_chain(const struct merging *m, const char *name)
 
 static void merge_chain(struct merging *m, const char *name, const struct chain_rules *base,
 			const struct chain_rules *ours, const struct chain_rules *all_theirs,
-			struct merge_pieces *rules)
+			struct assembly_pieces *rules)
 {
 	struct chain_rules left = without_staged(all_theirs, base, ours), *theirs = &left;
 	struct rule_merge merged = {0};
@@ -370,11 +369,10 @@ static void merge_chain(struct merging *m, const char *name, const struct chain_
 	if (merged.n)
 		need_chain(m, name);
 	for (size_t i = 0; i < merged.n; i++) {
-		const struct merge_side *side = merged.pick[i].ours ? m->ours : m->theirs;
+		const struct assembly_side *side = merged.pick[i].ours ? m->ours : m->theirs;
 		const struct chain_rules *from = merged.pick[i].ours ? ours : theirs;
 
-		*(struct piece *)array_grow(&rules->piece, &rules->n, sizeof(*rules->piece)) =
-			(struct piece){side->rs, side->table, from->item[merged.pick[i].place]};
+		assembly_add(rules, side, from->item[merged.pick[i].place]);
 	}
 	rule_merge_release(&merged);
 	free(left.item);
@@ -382,7 +380,7 @@ static void merge_chain(struct merging *m, const char *name, const struct chain_
 }
 
 /* rules: what comes last among the pieces; chains that they need come first. */
-static void merge_chains(struct merging *m, struct merge_pieces *rules)
+static void merge_chains(struct merging *m, struct assembly_pieces *rules)
 {
 	struct sorted base = rules_of(&m->sorted_base), ours = rules_of(&m->sorted_ours);
 	struct sorted theirs = rules_of(&m->sorted_theirs);
@@ -415,7 +413,7 @@ static void drop_passing_chains(struct merging *m)
 
 static void put_pieces(struct merging *m)
 {
-	struct merge_pieces rules = {0};
+	struct assembly_pieces rules = {0};
 
 	put_kind(m, ITEM_TABLE);
 	put_kind(m, ITEM_CHAIN);
@@ -429,8 +427,8 @@ static void put_pieces(struct merging *m)
 	free(rules.piece);
 }
 
-void merge_items(struct merge_side *base, struct merge_side *ours, struct merge_side *theirs,
-		 struct merge_pieces *out, struct strlist *conflicts)
+void merge_items(struct assembly_side *base, struct assembly_side *ours, struct assembly_side *theirs,
+		 struct assembly_pieces *out, struct strlist *conflicts)
 {
 	struct merging m = {.base = base, .ours = ours, .theirs = theirs, .out = out,
 			    .conflicts = conflicts};

@@ -5,25 +5,13 @@
 #ifndef FWSNAP_MERGE_ITEMS_H
 #define FWSNAP_MERGE_ITEMS_H
 
-#include "engine.h"
-
-/* A table of one of the three, taken apart. */
-struct merge_side {
-	struct ruleset *rs;
-	const struct table *table; /* NULL: there is none */
-	struct items items;
-};
-
-struct merge_pieces {
-	struct piece *piece;
-	size_t n;
-};
+#include "assemble.h"
 
 /*
  * Fills a zeroed `out` with the pieces of the merged table, for compose. What theirs changed too, and ours wins, is
  * named in conflicts.
  */
-void merge_items(struct merge_side *base, struct merge_side *ours, struct merge_side *theirs,
-		 struct merge_pieces *out, struct strlist *conflicts);
+void merge_items(struct assembly_side *base, struct assembly_side *ours, struct assembly_side *theirs,
+		 struct assembly_pieces *out, struct strlist *conflicts);
 
 #endif

@@ -22,7 +22,7 @@ struct rehearsing {
 	struct scratch scratch;
 	struct act *acts; /* in load order */
 	size_t n;
-	struct mentions mentions;
+	struct mentions *mentions;
 	struct strlist links; /* interfaces that the files name */
 };
 
@@ -78,11 +78,11 @@ static void read_act(struct rehearsing *g, struct act *a)
 
 	if (is_iptables(f->kind)) {
 		a->variant = find_variant(g->r->live, f);
-		iptables_mentions(&f->content, family_of(f->kind), a->variant, &g->mentions);
+		iptables_mentions(&f->content, family_of(f->kind), a->variant, g->mentions);
 	} else if (f->kind == TEXT_IPSET) {
-		declares = ipset_mentions(&f->content, &g->mentions, &a->declared);
+		declares = ipset_mentions(&f->content, g->mentions, &a->declared);
 	} else {
-		declares = nft_mentions(&f->content, &g->mentions, &a->declared);
+		declares = nft_mentions(&f->content, g->mentions, &a->declared);
 	}
 	if (!declares)
 		strlist_release(&a->declared);
@@ -104,9 +104,10 @@ static void read_acts(struct rehearsing *g)
 			if (r->files[i].kind == order[k])
 				((struct act *)array_grow(&g->acts, &g->n, sizeof(*g->acts)))
 					->file = &r->files[i];
+	g->mentions = mem_zalloc(sizeof(*g->mentions));
 	for (size_t i = 0; i < g->n; i++)
 		read_act(g, &g->acts[i]);
-	mentions_sort(&g->mentions);
+	mentions_sort(g->mentions);
 }
 
 static void find_links(struct rehearsing *g)
@@ -400,11 +401,7 @@ static int rehearse_files(struct rehearsing *g)
 	r = scratch_open_rehearsal(&g->scratch, g->r->live, &g->links);
 	if (!r)
 		r = load_files(g);
-	if (!r)
-		r = capture_candidate(g);
-	if (!r)
-		r = rehearse_compare(g->r, &g->mentions);
-	return r;
+	return r ? r : capture_candidate(g);
 }
 
 static int rehearse_command(struct rehearsing *g)
@@ -415,11 +412,7 @@ static int rehearse_command(struct rehearsing *g)
 		r = copy_live(g);
 	if (!r)
 		r = rehearse_run(g->r, &g->scratch);
-	if (!r)
-		r = capture_candidate(g);
-	if (!r)
-		r = rehearse_compare(g->r, NULL);
-	return r;
+	return r ? r : capture_candidate(g);
 }
 
 static int load_for_real(struct rehearsing *g)
@@ -441,7 +434,7 @@ static void rehearsing_release(struct rehearsing *g)
 	for (size_t i = 0; i < g->n; i++)
 		strlist_release(&g->acts[i].declared);
 	free(g->acts);
-	mentions_release(&g->mentions);
+	g->r->mentions = g->mentions;
 	strlist_release(&g->links);
 }
 
@@ -468,6 +461,9 @@ int rehearse_live(struct rehearsal *r)
 void rehearsal_release(struct rehearsal *r)
 {
 	ruleset_release(&r->candidate);
+	if (r->mentions)
+		mentions_release(r->mentions);
+	free(r->mentions);
 	strlist_release(&r->resolved);
 	strlist_release(&r->touched);
 	strlist_release(&r->unmentioned);

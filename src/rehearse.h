@@ -27,6 +27,8 @@ struct rehearsal {
 	struct ruleset candidate;    /* with records */
 	struct strlist resolved;     /* "mail.example.com: 192.0.2.1, 2001:db8::1": names that were looked up */
 	struct strlist touched;      /* files under /etc that changed while the command ran */
+	struct mentions *mentions;   /* what the files are about; NULL: there are none */
+	/* what rehearse_compare finds */
 	struct strlist unmentioned;  /* chains and sets ("ip filter DOCKER") of live that go though no file mentions them */
 	struct strlist opened;       /* input hooks ("ip filter INPUT") that had rules and now let everything in */
 	int status;                  /* of the command */
@@ -46,6 +48,11 @@ void rehearse_file_release(struct rehearse_file *file);
 must_check int rehearse(struct rehearsal *r);
 void rehearsal_release(struct rehearsal *r);
 /*
+ * What a change from live to the target, made of the candidate, would do away with: fills opened, and unmentioned if there are
+ * files. 0 or -errno (logged).
+ */
+must_check int rehearse_compare(struct rehearsal *r, struct ruleset *target);
+/*
  * Runs r->command, or loads the files, for real, in the caller's namespace and environment: fills status and touched. Returns as
  * rehearse; part of it may be done all the same.
  */
@@ -53,10 +60,10 @@ must_check int rehearse_live(struct rehearsal *r);
 
 /*
  * Only whether it loads (check): base is live, or NULL for the empty ruleset. Works without privilege in a user namespace if base is
- * NULL. What loads is shown, with the base, before it goes: perhaps in a child, which may make a scratch. 0; -EINVAL refused
+ * NULL. What loads is shown (live: the base) before it goes: perhaps in a child, which may make a scratch. 0; -EINVAL refused
  * (logged); -EPERM: what this caller's privilege cannot judge (logged what).
  */
-typedef void rehearse_show(struct ruleset *base, struct ruleset *candidate, void *arg);
+typedef void rehearse_show(struct rehearsal *r, void *arg);
 must_check int rehearse_check(struct ruleset *base, const struct rehearse_file *files, size_t n,
 			      rehearse_show *show, void *arg);
 

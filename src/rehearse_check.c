@@ -35,17 +35,6 @@ static int prepare_nothing(const struct checking *c, struct ruleset *nothing)
 	return netns_identify(&nothing->where);
 }
 
-/* What apply would ask about. */
-static void warn(const struct rehearsal *r, bool on_live)
-{
-	for (size_t i = 0; on_live && i < r->unmentioned.n; i++)
-		log_warning("%s would go, which no file mentions", r->unmentioned.s[i]);
-	for (size_t i = 0; i < r->opened.n; i++)
-		log_warning("%s would let everything in", r->opened.s[i]);
-	for (size_t i = 0; i < r->resolved.n; i++)
-		log_warning("a name was looked up: %s", r->resolved.s[i]);
-}
-
 static int check(const struct checking *c)
 {
 	struct ruleset nothing = {0};
@@ -55,10 +44,8 @@ static int check(const struct checking *c)
 
 	if (!result)
 		result = rehearse(&r);
-	if (!result) {
-		warn(&r, c->base);
-		c->show(r.live, &r.candidate, c->arg);
-	}
+	if (!result)
+		c->show(&r, c->arg);
 	rehearsal_release(&r);
 	ruleset_release(&nothing);
 	return result;

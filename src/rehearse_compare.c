@@ -27,6 +27,7 @@ struct pair {
 };
 
 struct comparing {
+	struct ruleset *live, *target;
 	struct pair *pairs;
 	size_t n;
 };
@@ -78,36 +79,35 @@ static int take_side(struct side *s, struct ruleset *rs, const struct table *t)
 	return r;
 }
 
-static int add_pair(struct comparing *c, struct rehearsal *r, const struct table *old,
-		    const struct table *new)
+static int add_pair(struct comparing *c, const struct table *old, const struct table *new)
 {
 	struct pair *p = array_grow(&c->pairs, &c->n, sizeof(*p));
 	int result;
 
 	p->label = table_label(old ? old : new);
-	result = take_side(&p->old, r->live, old);
-	return result ? result : take_side(&p->new, &r->candidate, new);
+	result = take_side(&p->old, c->live, old);
+	return result ? result : take_side(&p->new, c->target, new);
 }
 
 /* Equal tables have lost nothing and opened nothing. */
-static int add_pairs(struct comparing *c, struct rehearsal *r)
+static int add_pairs(struct comparing *c)
 {
-	const struct ruleset *live = r->live, *candidate = &r->candidate;
+	const struct ruleset *live = c->live, *target = c->target;
 	int result = 0;
 
 	for (size_t i = 0; i < live->ntables && !result; i++) {
 		const struct table *old = &live->tables[i],
-				   *new = ruleset_counterpart(candidate, old);
+				   *new = ruleset_counterpart(target, old);
 
 		if (!old->empty && !table_equal(old, new))
-			result = add_pair(c, r, old, new);
+			result = add_pair(c, old, new);
 	}
-	for (size_t i = 0; i < candidate->ntables && !result; i++) {
-		const struct table *new = &candidate->tables[i],
+	for (size_t i = 0; i < target->ntables && !result; i++) {
+		const struct table *new = &target->tables[i],
 				   *old = ruleset_counterpart(live, new);
 
 		if (!new->empty && (!old || old->empty))
-			result = add_pair(c, r, NULL, new);
+			result = add_pair(c, NULL, new);
 	}
 	return result;
 }
@@ -199,14 +199,14 @@ static void release(struct comparing *c)
 	free(c->pairs);
 }
 
-int rehearse_compare(struct rehearsal *r, const struct mentions *m)
+int rehearse_compare(struct rehearsal *r, struct ruleset *target)
 {
-	struct comparing c = {NULL, 0};
-	int result = add_pairs(&c, r);
+	struct comparing c = {.live = r->live, .target = target};
+	int result = add_pairs(&c);
 
 	for (size_t i = 0; i < c.n && !result; i++) {
-		if (m)
-			find_unmentioned(&c.pairs[i], m, &r->unmentioned);
+		if (r->mentions)
+			find_unmentioned(&c.pairs[i], r->mentions, &r->unmentioned);
 		find_opened(&c, &c.pairs[i], &r->opened);
 	}
 	release(&c);

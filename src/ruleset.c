@@ -2,7 +2,6 @@
 #include "ruleset.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <linux/netfilter.h>
 #include <stdio.h>
 #include <string.h>
@@ -193,14 +192,17 @@ struct set_ref *ruleset_set_named(const struct ruleset *rs, const char *name)
 
 uint32_t ruleset_move_link(struct ruleset *rs, const struct ruleset *from, uint32_t index)
 {
-	const struct link_ref *there = ruleset_link(from, index), *same = ruleset_link(rs, index);
+	const struct link_ref *there = ruleset_link(from, index);
 	const char *name = there ? there->name : "";
 	struct link_ref *l = *name ? link_named(rs, name) : NULL;
 
 	if (l && l->index)
 		return l->index;
-	if (same)
-		return strcmp(same->name, name) ? 0 : index;
+	/* without a name the number is all there is; else any will do that stands for no other name */
+	if (!*name && ruleset_link(rs, index))
+		return *ruleset_link(rs, index)->name ? 0 : index;
+	while (ruleset_link(rs, index))
+		index++;
 	if (!l)
 		l = array_grow(&rs->links, &rs->nlinks, sizeof(*l));
 	l->index = index;
@@ -378,24 +380,4 @@ char *table_label(const struct table *t)
 		return str_printf("ipset %s", t->name);
 	return str_printf("%s%s %s", t->engine == ENGINE_XTABLES ? "legacy " : "",
 			  family ? family : "unknown", t->name);
-}
-
-void ruleset_foreign_looking(const struct ruleset *rs, struct strlist *out)
-{
-	static const char *const patterns[] = {"DOCKER*", "f2b-*", "LIBVIRT_*", "KUBE-*", "cali-*"};
-
-	for (size_t i = 0; i < rs->ntables; i++) {
-		const struct table *t = &rs->tables[i];
-
-		for (size_t j = 0; j < t->chains.n; j++)
-			for (size_t k = 0; k < ARRAY_SIZE(patterns); k++)
-				if (!fnmatch(patterns[k], t->chains.s[j], 0)) {
-					cleanup_free char *label = table_label(t);
-					cleanup_free char *s = str_printf("%s %s", label,
-									  t->chains.s[j]);
-
-					strlist_add(out, s);
-					break;
-				}
-	}
 }

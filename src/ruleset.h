@@ -123,8 +123,8 @@ struct set_ref *ruleset_set(const struct ruleset *rs, uint16_t index);
 struct set_ref *ruleset_set_named(const struct ruleset *rs, const char *name);
 /*
  * The number in rs of what `index` is in `from`, by name; what is new there is noted, with the number
- * that it has in `from`. 0: rs has that number for another interface. An ipset gets another
- * number then; SET_REF_NONE: neither knows its name.
+ * that it has in `from` or, where rs has that for another name, one that is free. 0, SET_REF_NONE: it has no
+ * name in `from`, and one in rs.
  */
 uint32_t ruleset_move_link(struct ruleset *rs, const struct ruleset *from, uint32_t index);
 uint16_t ruleset_move_set(struct ruleset *rs, const struct ruleset *from, uint16_t index);
@@ -166,8 +166,5 @@ char *table_label(const struct table *t);
 /* "ip", "ip6", "inet", "arp", "bridge", "netdev" and back; NULL, -EINVAL if unknown. */
 const char *family_name(uint8_t family);
 must_check int family_parse(const char *name);
-
-/* Appends labels of chains that belong to Docker, fail2ban, libvirt, kube and calico by name. */
-void ruleset_foreign_looking(const struct ruleset *rs, struct strlist *out);
 
 #endif

@@ -88,7 +88,7 @@ static void take(struct mixing *m, struct ruleset *from, const struct table *t,
 		 const struct item *item)
 {
 	*(struct piece *)array_grow(&m->piece, &m->n, sizeof(*m->piece)) =
-		(struct piece){from, t, item};
+		(struct piece){.from = from, .table = t, .item = item};
 }
 
 static int mix(struct ruleset *now, const struct items *are, struct ruleset *names,

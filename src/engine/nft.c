@@ -52,4 +52,5 @@ const struct engine engine_nft = {
 	.items = nft_items,
 	.compose = nft_compose,
 	.refers = nft_refers,
+	.facts = nft_facts,
 };

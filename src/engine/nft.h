@@ -11,8 +11,8 @@
  * nft_dump.c captures, nft_store.c keeps what is dumped, nft_watch.c hears what others
  * commit meanwhile, nft_message.c copies a message for one of three ends (to compare, to load,
  * to move), nft_index.c knows the sets and chains of a table, nft_digest.c compares,
- * nft_items.c takes tables apart, nft_compose.c puts them together, nft_order.c knows the order
- * of base chains. nft_put.c puts messages into batches,
+ * nft_items.c takes tables apart, nft_compose.c puts them together, nft_facts.c says what rules
+ * are known by, nft_order.c knows the order of base chains. nft_put.c puts messages into batches,
  * nft_load.c whole tables; nft_change.c sends what nft_stage.c, nft_chains.c and nft_elements.c
  * make of the difference between two tables.
  */
@@ -209,6 +209,8 @@ int nft_items(struct ruleset *rs, const struct table *t, struct items *out);
 int nft_compose(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
 void nft_refers(const struct table *t, const struct item *const *items, size_t n,
 		item_reference *fn, void *arg);
+void nft_facts(const struct ruleset *rs, const struct table *t, const struct items *items,
+	       rule_facts *fn, void *arg);
 
 /*
  * Base chains that share hook and priority, for ruleset.order. chains: of all

@@ -218,6 +218,29 @@ static void note_devices(struct composing *c, const struct nft_chain *chain)
 		ruleset_note_device(c->rs, chain->devices.s[i]);
 }
 
+/* Of a base chain, which has one. */
+static void accept_by_policy(struct buf *chains, size_t at)
+{
+	const struct nlattr *tb[NFTA_CHAIN_POLICY + 1];
+	const uint32_t policy = htonl(NF_ACCEPT);
+	size_t len;
+	const struct nlattr *first = netlink_first((const void *)(chains->data + at), &len);
+
+	netlink_attributes(first, len, tb, NFTA_CHAIN_POLICY);
+	if (tb[NFTA_CHAIN_POLICY] && netlink_length(tb[NFTA_CHAIN_POLICY]) == sizeof(policy))
+		memcpy((char *)(uintptr_t)netlink_payload(tb[NFTA_CHAIN_POLICY]), &policy, sizeof(policy));
+}
+
+static void add_chain(struct composing *c, const struct piece *p, const struct nlmsghdr *nlh)
+{
+	size_t at = c->chains.len;
+
+	move_message(c, &c->chains, nlh);
+	if (p->accept)
+		accept_by_policy(&c->chains, at);
+	note_devices(c, nft_find_chain(&c->source->index, p->item->name));
+}
+
 static void add_piece(struct composing *c, const struct piece *p)
 {
 	const struct nlmsghdr *nlh = (const void *)(p->table->records.data + p->item->at);
@@ -228,8 +251,7 @@ static void add_piece(struct composing *c, const struct piece *p)
 		move_message(c, &c->table, nlh);
 		break;
 	case ITEM_CHAIN:
-		move_message(c, &c->chains, nlh);
-		note_devices(c, nft_find_chain(&c->source->index, p->item->name));
+		add_chain(c, p, nlh);
 		break;
 	case ITEM_OBJECT:
 		move_message(c, &c->objects, nlh);

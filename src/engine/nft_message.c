@@ -5,7 +5,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter/nf_tables_compat.h>
-#include <linux/netfilter/xt_set.h>
 #include <string.h>
 
 /* Nests are at most a handful deep in anything the kernel accepts. */
@@ -241,29 +240,24 @@ static void translate_set(struct nft_copy *c, size_t offset, bool written)
 	memcpy(c->out->data + offset, &s->now, sizeof(s->now));
 }
 
-/* struct xt_set_info_match_v*, xt_set_info_target_v*: where the set indexes stand */
 static void copy_xt_info(struct nft_copy *c, const struct nlattr *expression,
 			 const struct nlattr *info)
 {
 	const char *name = netlink_str(child(expression, NFTA_MATCH_NAME));
 	uint32_t revision = netlink_u32(child(expression, NFTA_MATCH_REV));
-	bool target = !strcmp(name, "SET");
-	size_t step = revision ? sizeof(struct xt_set_info) : sizeof(struct xt_set_info_v0);
-	unsigned n = !target ? 1 : revision >= 3 ? 3 : 2;
-	size_t at = c->out->len + MNL_ATTR_HDRLEN;
+	size_t step, at = c->out->len + MNL_ATTR_HDRLEN;
+	unsigned n = xtmatch_sets(name, (uint8_t)revision, &step);
 
 	put_same(c->out, info);
 	if (c->purpose == NFT_COMPARE)
 		xtmatch_canonical(c->family, name, (uint8_t)revision, c->out->data + at,
 				  netlink_length(info));
-	if (!target && strcmp(name, "set"))
-		return;
 	if (netlink_length(info) < n * step) {
 		fail(c, -EBADMSG, "a set match is too short");
 		return;
 	}
 	for (unsigned i = 0; i < n; i++)
-		translate_set(c, at + i * step, target);
+		translate_set(c, at + i * step, n > 1);
 }
 
 static void copy_name(struct nft_copy *c, const struct nlattr *a, bool updated)

@@ -238,4 +238,5 @@ const struct engine engine_xtables = {
 	.items = xt_items,
 	.compose = xt_compose,
 	.refers = xt_refers,
+	.facts = xt_facts,
 };

@@ -149,12 +149,14 @@ must_check int xt_digest_record(struct xt_digest *d, const struct xt_record *r);
 void xt_digest_release(struct xt_digest *d);
 #define cleanup_digest __attribute__((cleanup(xt_digest_release)))
 
-/* The engine's capture, items, compose and refers (engine.h). */
+/* The engine's capture, items, compose, refers and facts (engine.h). */
 int xt_capture(struct ruleset *rs, const struct capture *c);
 int xt_items(struct ruleset *rs, const struct table *t, struct items *out);
 int xt_compose(struct ruleset *rs, struct table *t, const struct piece *pieces, size_t n);
 void xt_refers(const struct table *t, const struct item *const *items, size_t n,
 	       item_reference *fn, void *arg);
+void xt_facts(const struct ruleset *rs, const struct table *t, const struct items *items,
+	      rule_facts *fn, void *arg);
 /* Takes iptables' lock: 0, -EBUSY or another -errno (logged). Nests. */
 must_check int xt_lock(unsigned wait);
 void xt_unlock(void);

@@ -86,6 +86,7 @@ struct composer {
 	struct source *sources;
 	size_t nsources;
 	const struct xt_chain **chains; /* by number */
+	struct strlist accepting; /* chains that get policy accept */
 	size_t nchains, nbuiltin;
 	struct ruleset *from; /* of the rule at hand */
 };
@@ -138,6 +139,8 @@ static void collect_chains(struct composer *c, const struct piece *pieces, size_
 		*(const struct xt_chain **)array_grow(&c->chains, &c->nchains,
 						      sizeof(chain)) = chain;
 		c->nbuiltin += chain->record.flags & XT_CHAIN_BUILTIN;
+		if (pieces[i].accept)
+			strlist_add(&c->accepting, chain->name);
 	}
 	if (c->nchains)
 		qsort(c->chains, c->nchains, sizeof(*c->chains), compare_chain);
@@ -225,13 +228,22 @@ static int put_rule(struct composer *c, const struct piece *p)
 	return xt_each_set(c->family, r + 1, move_set, c);
 }
 
+static void put_chain(struct composer *c, const struct xt_chain *from)
+{
+	struct xt_chain *chain = buf_add_zero(&c->table->records, sizeof(*chain));
+
+	*chain = *from;
+	if (strlist_has(&c->accepting, chain->name))
+		chain->policy = -NF_ACCEPT - 1;
+}
+
 static int put_all(struct composer *c, const struct link *links, size_t nlinks)
 {
 	size_t next = 0;
 	int r = 0;
 
 	for (size_t i = 0; i < c->nchains; i++) {
-		buf_add(&c->table->records, c->chains[i], sizeof(*c->chains[i]));
+		put_chain(c, c->chains[i]);
 		for (; !r && next < nlinks && links[next].chain == i; next++)
 			r = put_rule(c, links[next].piece);
 	}
@@ -254,6 +266,7 @@ int xt_compose(struct ruleset *rs, struct table *t, const struct piece *pieces, 
 		free(c.sources[i].names);
 	free(c.sources);
 	free(c.chains);
+	strlist_release(&c.accepting);
 	free(links);
 	return r ? r : engine_xtables.digest(rs, t);
 }

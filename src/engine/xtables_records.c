@@ -70,22 +70,20 @@ bool xt_entry_ok(const struct xt_family *f, const void *entry, size_t n)
 		target->u.user.target_size >= sizeof(struct xt_standard_target));
 }
 
-/*
- * Indexes at the start of structures of `step` bytes; the first `count` of them. The first
- * two of a target name sets that it adds to and deletes from, the third one that it looks into.
- */
-static int each_index(unsigned char *data, size_t size, size_t step, size_t count, bool target,
+static int each_index(const char *name, uint8_t revision, unsigned char *data, size_t size,
 		      xt_set_function *fn, void *arg)
 {
+	size_t step;
+	unsigned n = xtmatch_sets(name, revision, &step);
 	int r = 0;
 
-	if (size < step * count)
+	if (size < step * n)
 		return -EBADMSG;
-	for (size_t i = 0; !r && i < count; i++) {
+	for (unsigned i = 0; !r && i < n; i++) {
 		uint16_t *index = (uint16_t *)(void *)(data + i * step);
 
 		if (*index != IPSET_INVALID_ID)
-			r = fn(arg, index, target && i < 2);
+			r = fn(arg, index, n > 1 && i < 2);
 	}
 	return r;
 }
@@ -99,17 +97,13 @@ int xt_each_set(const struct xt_family *f, void *entry, xt_set_function *fn, voi
 	for (size_t at = f->size; !r && at < end;) {
 		struct xt_entry_match *m = (void *)((char *)entry + at);
 
-		if (!strcmp(m->u.user.name, "set"))
-			r = each_index(m->data, m->u.user.match_size - sizeof(*m),
-				       sizeof(struct xt_set_info), 1, false, fn, arg);
+		r = each_index(m->u.user.name, m->u.user.revision, m->data,
+			       m->u.user.match_size - sizeof(*m), fn, arg);
 		at += m->u.user.match_size;
 	}
-	if (!r && !strcmp(t->u.user.name, "SET"))
-		r = each_index(t->data, t->u.user.target_size - sizeof(*t),
-			       t->u.user.revision ? sizeof(struct xt_set_info)
-						  : sizeof(struct xt_set_info_v0),
-			       t->u.user.revision < 3 ? 2 : 3, true, fn, arg);
-	return r;
+	return r ? r
+		 : each_index(t->u.user.name, t->u.user.revision, t->data,
+			      t->u.user.target_size - sizeof(*t), fn, arg);
 }
 
 const struct xt_record *xt_record_next(const struct xt_record *r)

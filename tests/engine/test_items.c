@@ -32,7 +32,7 @@ static void take(struct pieces *p, struct ruleset *from, const struct table *t, 
 	for (size_t i = 0; i < items->n; i++)
 		if (items->item[i].kind == kind)
 			*(struct piece *)array_grow(&p->piece, &p->n, sizeof(*p->piece)) =
-				(struct piece){from, t, &items->item[i]};
+				(struct piece){.from = from, .table = t, .item = &items->item[i]};
 }
 
 static void take_apart(struct ruleset *rs, const struct table *t, struct items *items)
@@ -163,15 +163,15 @@ static void pieces_of_two_captures(void **state)
 		    !digest_equal(a.item[i].digest, p.piece[n - 1].item->digest) &&
 		    !digest_equal(a.item[i].digest, p.piece[n - 2].item->digest))
 			*(struct piece *)array_grow(&p.piece, &p.n, sizeof(*p.piece)) =
-				(struct piece){&one, &one.tables[0], &a.item[i]};
+				(struct piece){.from = &one, .table = &one.tables[0], .item = &a.item[i]};
 	for (size_t i = 0; i < a.n; i++)
 		if (a.item[i].kind == ITEM_RULE && !strcmp(a.item[i].name, "a"))
 			*(struct piece *)array_grow(&p.piece, &p.n, sizeof(*p.piece)) =
-				(struct piece){&one, &one.tables[0], &a.item[i]};
+				(struct piece){.from = &one, .table = &one.tables[0], .item = &a.item[i]};
 	for (size_t i = 0; i < b.n; i++)
 		if (b.item[i].kind == ITEM_RULE && !strcmp(b.item[i].name, "b"))
 			*(struct piece *)array_grow(&p.piece, &p.n, sizeof(*p.piece)) =
-				(struct piece){&other, &other.tables[0], &b.item[i]};
+				(struct piece){.from = &other, .table = &other.tables[0], .item = &b.item[i]};
 	made.where = other.where;
 	t = ruleset_add(&made, ENGINE_NFT, NFPROTO_INET, "t");
 	assert_int_equal(engine_nft.compose(&made, t, p.piece, p.n), 0);

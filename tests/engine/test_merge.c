@@ -189,12 +189,12 @@ static void undo_live(const struct triple *t, struct ruleset *after, const struc
 	load_triple(t, t->before, NULL, &before);
 	assert_int_equal(place_change(after), CHANGE_DONE);
 	free(place_shell(t->others));
-	assert_int_equal(change_undo(&before, after, PLACE_WAIT, &named), CHANGE_DONE);
+	assert_int_equal(change_undo(&before, after, PLACE_WAIT, NULL, &named), CHANGE_DONE);
 	for (size_t i = 0; i < named.n; i++)
 		buf_printf(&lines, "%s\n", named.s[i]);
 	assert_string_equal(buf_str(&lines), t->conflicts);
 	place_assert_live(alone);
-	assert_int_equal(change_undo(&before, after, PLACE_WAIT, NULL), CHANGE_NOTHING);
+	assert_int_equal(change_undo(&before, after, PLACE_WAIT, NULL, NULL), CHANGE_NOTHING);
 	place_assert_live(alone);
 	ruleset_release(&before);
 }

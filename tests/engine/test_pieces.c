@@ -37,7 +37,7 @@ static struct piece *pieces_of(struct ruleset *rs, const struct table *t, const 
 	for (int kind = 0; kind < ITEM_KINDS; kind++)
 		for (size_t i = 0; i < items->n; i++)
 			if ((int)items->item[i].kind == kind)
-				pieces[n++] = (struct piece){rs, t, &items->item[i]};
+				pieces[n++] = (struct piece){.from = rs, .table = t, .item = &items->item[i]};
 	assert_int_equal(n, items->n);
 	return pieces;
 }

@@ -241,7 +241,7 @@ static void elements_that_a_rule_added_go_with_the_rule(void **state)
 	place_capture(&live);
 	assert_int_equal(place_change(&target), CHANGE_DONE);
 	place_assert_live(&target);
-	assert_int_equal(change_undo(&live, &target, PLACE_WAIT, NULL), CHANGE_DONE);
+	assert_int_equal(change_undo(&live, &target, PLACE_WAIT, NULL, NULL), CHANGE_DONE);
 	place_assert_live(&live);
 	ruleset_release(&live);
 	ruleset_release(&target);

@@ -123,7 +123,7 @@ static void undo_cut_off(void (*load)(bool b), const char *point, bool others)
 		if (cut) {
 			if (others)
 				free(place_shell(OTHERS));
-			assert_int_not_equal(change_undo(&before, &after, PLACE_WAIT, NULL), CHANGE_LOST);
+			assert_int_not_equal(change_undo(&before, &after, PLACE_WAIT, NULL, NULL), CHANGE_LOST);
 			place_assert_live(others ? &want : &before);
 			assert_nothing_is_left();
 		}
@@ -299,7 +299,7 @@ static void an_undo_succeeds_beside_a_writer(void **state)
 	load_both(load_all, &before, &after);
 	assert_int_equal(place_change(&after), CHANGE_DONE);
 	writer = begin_writer("nft add element inet t s { 10.0.0.$i } && ipset add s 10.0.0.$i");
-	assert_int_equal(change_undo(&before, &after, PLACE_WAIT, NULL), CHANGE_DONE);
+	assert_int_equal(change_undo(&before, &after, PLACE_WAIT, NULL, NULL), CHANGE_DONE);
 	end_writer(writer);
 	free(place_shell("for i in $(seq $(cat /run/written)); do nft delete element inet t s { 10.0.0.$i }; ipset del s 10.0.0.$i; done"));
 	place_capture(&now);

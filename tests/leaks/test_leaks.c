@@ -308,7 +308,7 @@ static void undo(struct stage *stage)
 	enum change_result result;
 
 	traffic_watch();
-	result = change_undo(&stage->a, &stage->b, PLACE_WAIT, NULL);
+	result = change_undo(&stage->a, &stage->b, PLACE_WAIT, NULL, NULL);
 	if (result != CHANGE_DONE)
 		fail_msg("the undo ended with %d", result);
 }

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/nft.h"
+#include "engine/xtmatch.h"
+
+#include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter/nf_nat.h>
+#include <string.h>
+
+/* What a register holds of a packet. */
+enum content { OTHER, IN_NAME, OUT_NAME, IN_INDEX, OUT_INDEX, SOURCE, DESTINATION, FAMILY, PROTOCOL, PORT };
+
+#define REGISTERS (NFT_REG32_15 + 1)
+
+struct reading {
+	const struct ruleset *rs;
+	struct nft_index *index;
+	uint8_t family;  /* of the packets; of an inet table as far as the rule tells */
+	struct facts facts;
+	struct {
+		enum content content;
+		unsigned char mask[16];
+	} reg[REGISTERS];
+};
+
+/* What an expression writes to a register. */
+static void load(struct reading *r, uint32_t reg, enum content content, size_t length)
+{
+	if (reg >= REGISTERS)
+		return;
+	r->reg[reg].content = content;
+	memset(r->reg[reg].mask, 0, sizeof(r->reg[reg].mask));
+	memset(r->reg[reg].mask, 0xff,
+	       length < sizeof(r->reg[reg].mask) ? length : sizeof(r->reg[reg].mask));
+}
+
+static void read_meta(struct reading *r, const struct nftnl_expr *e)
+{
+	static const enum content contents[] = {
+		[NFT_META_IIFNAME] = IN_NAME, [NFT_META_OIFNAME] = OUT_NAME,
+		[NFT_META_IIF] = IN_INDEX,    [NFT_META_OIF] = OUT_INDEX,
+		[NFT_META_NFPROTO] = FAMILY,   [NFT_META_L4PROTO] = PROTOCOL,
+	};
+	uint32_t key = nftnl_expr_get_u32(e, NFTNL_EXPR_META_KEY);
+
+	if (nftnl_expr_is_set(e, NFTNL_EXPR_META_DREG))
+		load(r, nftnl_expr_get_u32(e, NFTNL_EXPR_META_DREG),
+		     key < ARRAY_SIZE(contents) ? contents[key] : OTHER, 0);
+}
+
+/* Of the addresses in struct iphdr and struct ipv6hdr, whole or the bytes that a short prefix needs. */
+static void read_payload(struct reading *r, const struct nftnl_expr *e)
+{
+	uint32_t base = nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_BASE);
+	uint32_t offset = nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET);
+	uint32_t length = nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_LEN);
+	bool ip6 = r->family == NFPROTO_IPV6;
+	enum content content = OTHER;
+
+	if (!nftnl_expr_is_set(e, NFTNL_EXPR_PAYLOAD_DREG))
+		return;
+	if (base == NFT_PAYLOAD_TRANSPORT_HEADER)
+		content = PORT;
+	else if (base == NFT_PAYLOAD_NETWORK_HEADER && length <= (ip6 ? 16 : 4))
+		content = offset == (ip6 ? 8 : 12)    ? SOURCE
+			  : offset == (ip6 ? 24 : 16) ? DESTINATION
+						      : OTHER;
+	load(r, nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_DREG), content, length);
+}
+
+static void read_bitwise(struct reading *r, const struct nftnl_expr *e)
+{
+	uint32_t from = nftnl_expr_get_u32(e, NFTNL_EXPR_BITWISE_SREG);
+	uint32_t to = nftnl_expr_get_u32(e, NFTNL_EXPR_BITWISE_DREG), length = 0;
+	const unsigned char *mask = nftnl_expr_get(e, NFTNL_EXPR_BITWISE_MASK, &length);
+
+	if (from >= REGISTERS || to >= REGISTERS)
+		return;
+	r->reg[to] = r->reg[from];
+	for (size_t i = 0; i < sizeof(r->reg[to].mask); i++)
+		r->reg[to].mask[i] &= mask && i < length ? mask[i] : 0;
+}
+
+/* A name that is compared without its NUL is the beginning of one. */
+static void add_link_name(struct facts *f, enum fact_kind kind, const char *name, size_t length)
+{
+	size_t n = strnlen(name, length);
+	cleanup_free char *text = str_printf("%.*s%s", (int)n, name, n == length && n < IFNAMSIZ ? "+" : "");
+
+	facts_add(f, kind, text);
+}
+
+static void add_link_index(struct reading *r, enum fact_kind kind, const void *data, size_t length)
+{
+	const struct link_ref *l;
+	uint32_t index = 0;
+
+	memcpy(&index, data, length < sizeof(index) ? length : sizeof(index));
+	l = ruleset_link(r->rs, index);
+	facts_add(&r->facts, kind, l ? l->name : "");
+}
+
+static void add_net(struct reading *r, uint32_t reg, enum fact_kind kind, const void *data, size_t length)
+{
+	size_t size = r->family == NFPROTO_IPV6 ? 16 : 4;
+	unsigned char address[16] = {0};
+
+	memcpy(address, data, length < size ? length : size);
+	facts_add_net(&r->facts, kind, address, r->reg[reg].mask, size);
+}
+
+static void read_compare(struct reading *r, const struct nftnl_expr *e)
+{
+	uint32_t reg = nftnl_expr_get_u32(e, NFTNL_EXPR_CMP_SREG), length = 0;
+	bool not = nftnl_expr_get_u32(e, NFTNL_EXPR_CMP_OP) == NFT_CMP_NEQ;
+	const void *data = nftnl_expr_get(e, NFTNL_EXPR_CMP_DATA, &length);
+
+	if (reg >= REGISTERS || !data || !length)
+		return;
+	switch (r->reg[reg].content) {
+	case IN_NAME:
+		add_link_name(&r->facts, not ? FACT_NOT_IN : FACT_IN, data, length);
+		break;
+	case OUT_NAME:
+		add_link_name(&r->facts, not ? FACT_NOT_OUT : FACT_OUT, data, length);
+		break;
+	case IN_INDEX:
+		add_link_index(r, not ? FACT_NOT_IN : FACT_IN, data, length);
+		break;
+	case OUT_INDEX:
+		add_link_index(r, not ? FACT_NOT_OUT : FACT_OUT, data, length);
+		break;
+	case SOURCE:
+		add_net(r, reg, FACT_SOURCE, data, length);
+		break;
+	case DESTINATION:
+		add_net(r, reg, FACT_DESTINATION, data, length);
+		break;
+	case FAMILY:
+		r->family = *(const uint8_t *)data;
+		break;
+	case PROTOCOL:
+		xtmatch_add_protocol(&r->facts, *(const uint8_t *)data);
+		break;
+	case PORT: /* of the protocol, which was asked for */
+		break;
+	case OTHER:
+		facts_add(&r->facts, FACT_MATCH, "cmp");
+		break;
+	}
+}
+
+static void add_sets(struct reading *r, const char *name, uint8_t revision, const unsigned char *info,
+		     size_t size)
+{
+	size_t step;
+	unsigned n = xtmatch_sets(name, revision, &step);
+
+	for (unsigned i = 0; i < n && (i + 1) * step <= size; i++) {
+		const struct set_ref *s;
+		uint16_t index;
+
+		memcpy(&index, info + i * step, sizeof(index));
+		s = ruleset_set(r->rs, index);
+		if (s)
+			facts_add(&r->facts, FACT_SET, s->name);
+	}
+}
+
+static void read_match(struct reading *r, const struct nftnl_expr *e)
+{
+	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_MT_NAME);
+	uint32_t size = 0;
+	const void *info = nftnl_expr_get(e, NFTNL_EXPR_MT_INFO, &size);
+
+	if (!name || !info)
+		return;
+	xtmatch_add_fact(&r->facts, name, info, size);
+	add_sets(r, name, (uint8_t)nftnl_expr_get_u32(e, NFTNL_EXPR_MT_REV), info, size);
+}
+
+static void read_target(struct reading *r, const struct nftnl_expr *e)
+{
+	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_TG_NAME);
+	uint32_t size = 0;
+	const void *info = nftnl_expr_get(e, NFTNL_EXPR_TG_INFO, &size);
+
+	if (!name)
+		return;
+	facts_add(&r->facts, FACT_TARGET, name);
+	if (info)
+		add_sets(r, name, (uint8_t)nftnl_expr_get_u32(e, NFTNL_EXPR_TG_REV), info, size);
+}
+
+static void read_immediate(struct reading *r, const struct nftnl_expr *e)
+{
+	if (!nftnl_expr_is_set(e, NFTNL_EXPR_IMM_VERDICT))
+		return;
+	switch ((int)nftnl_expr_get_u32(e, NFTNL_EXPR_IMM_VERDICT)) {
+	case NF_ACCEPT:
+		facts_add(&r->facts, FACT_TARGET, "ACCEPT");
+		break;
+	case NF_DROP:
+		facts_add(&r->facts, FACT_TARGET, "DROP");
+		break;
+	case NFT_RETURN:
+		facts_add(&r->facts, FACT_TARGET, "RETURN");
+		break;
+	}
+}
+
+static void read_nat(struct reading *r, const struct nftnl_expr *e)
+{
+	bool source = nftnl_expr_get_u32(e, NFTNL_EXPR_NAT_TYPE) == NFT_NAT_SNAT;
+
+	facts_add(&r->facts, FACT_TARGET, source ? "SNAT" : "DNAT");
+}
+
+/* What asks nothing of a packet by itself. */
+static void read_nothing(struct reading *r, const struct nftnl_expr *e)
+{
+	(void)r, (void)e;
+}
+
+static const struct {
+	const char *name;
+	void (*read)(struct reading *r, const struct nftnl_expr *e); /* NULL: it is this fact */
+	enum fact_kind kind;
+	const char *value;
+} expressions[] = {
+	{"meta", read_meta, 0, NULL},		{"payload", read_payload, 0, NULL},
+	{"bitwise", read_bitwise, 0, NULL},	{"cmp", read_compare, 0, NULL},
+	{"match", read_match, 0, NULL},		{"target", read_target, 0, NULL},
+	{"immediate", read_immediate, 0, NULL}, {"nat", read_nat, 0, NULL},
+	{"counter", read_nothing, 0, NULL},	{"masq", NULL, FACT_TARGET, "MASQUERADE"},
+	{"redir", NULL, FACT_TARGET, "REDIRECT"}, {"log", NULL, FACT_TARGET, "LOG"},
+	{"reject", NULL, FACT_TARGET, "REJECT"}, {"queue", NULL, FACT_TARGET, "NFQUEUE"},
+	{"tproxy", NULL, FACT_TARGET, "TPROXY"}, {"notrack", NULL, FACT_TARGET, "NOTRACK"},
+	{"ct", NULL, FACT_MATCH, "conntrack"},	{"fib", NULL, FACT_MATCH, "addrtype"},
+};
+
+/* One that is not known asks something. */
+static int read_expression(struct nftnl_expr *e, void *arg)
+{
+	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
+	struct reading *r = arg;
+
+	for (size_t i = 0; i < ARRAY_SIZE(expressions); i++) {
+		if (strcmp(expressions[i].name, name))
+			continue;
+		if (expressions[i].read)
+			expressions[i].read(r, e);
+		else
+			facts_add(&r->facts, expressions[i].kind, expressions[i].value);
+		return 0;
+	}
+	facts_add(&r->facts, FACT_MATCH, name);
+	return 0;
+}
+
+static int read_comment(const struct nftnl_udata *u, void *arg)
+{
+	struct facts *f = arg;
+	const char *value = nftnl_udata_get(u);
+	uint8_t length = nftnl_udata_len(u);
+
+	if (nftnl_udata_type(u) == NFTNL_UDATA_RULE_COMMENT && length && !value[length - 1])
+		facts_add(f, FACT_COMMENT, value);
+	return 0;
+}
+
+/* A rule that libnftnl does not understand asks something. */
+static void read_message(struct reading *r, const struct nlmsghdr *nlh)
+{
+	struct nftnl_rule *rule = nftnl_rule_alloc();
+	uint32_t size = 0;
+	const void *comment;
+
+	if (rule && !nftnl_rule_nlmsg_parse(nlh, rule)) {
+		nftnl_expr_foreach(rule, read_expression, r);
+		comment = nftnl_rule_get_data(rule, NFTNL_RULE_USERDATA, &size);
+		if (comment)
+			(void)!nftnl_udata_parse(comment, size, read_comment, &r->facts);
+	} else {
+		facts_add(&r->facts, FACT_MATCH, "?");
+	}
+	if (rule)
+		nftnl_rule_free(rule);
+}
+
+static void add_references(struct reading *r, const struct nlmsghdr *nlh);
+
+static void add_jump(const char *name, void *arg)
+{
+	struct reading *r = arg;
+	struct nft_chain *chain = nft_find_chain(r->index, name);
+
+	if (!chain || !(chain->flags & NFT_CHAIN_BINDING)) {
+		facts_add(&r->facts, FACT_JUMP, name);
+	} else if (!chain->met) {
+		chain->met = true;
+		for (size_t i = 0; i < chain->messages.n; i++)
+			add_references(r, chain->messages.m[i]);
+	}
+}
+
+/* The child of this type; NULL also for one of nothing. */
+static const struct nlattr *child(const struct nlattr *nest, unsigned type)
+{
+	const struct nlattr *a;
+
+	if (nest)
+		netlink_each_in(a, nest)
+			if (netlink_type(a) == type)
+				return a;
+	return NULL;
+}
+
+/* Where the elements of a verdict map lead to. */
+static void add_map_jumps(struct reading *r, const struct nlmsghdr *elements)
+{
+	const struct nlattr *tb[NFTA_SET_ELEM_LIST_MAX + 1], *e;
+	size_t len;
+	const struct nlattr *first = netlink_first(elements, &len);
+
+	netlink_attributes(first, len, tb, NFTA_SET_ELEM_LIST_MAX);
+	if (!tb[NFTA_SET_ELEM_LIST_ELEMENTS])
+		return;
+	netlink_each_in(e, tb[NFTA_SET_ELEM_LIST_ELEMENTS]) {
+		const struct nlattr *chain = child(
+			child(child(e, NFTA_SET_ELEM_DATA), NFTA_DATA_VERDICT), NFTA_VERDICT_CHAIN);
+
+		if (chain)
+			add_jump(netlink_str(chain), r);
+	}
+}
+
+static void add_set(const char *name, void *arg)
+{
+	struct reading *r = arg;
+	struct nft_set *set = nft_find_set(r->index, name);
+
+	if (!set || !(set->flags & NFT_SET_ANONYMOUS))
+		facts_add(&r->facts, FACT_SET, name);
+	else if (set->flags & NFT_SET_MAP)
+		for (size_t i = 0; i < set->elements.n; i++)
+			add_map_jumps(r, set->elements.m[i]);
+}
+
+static void add_references(struct reading *r, const struct nlmsghdr *nlh)
+{
+	nft_rule_jumps(nlh, add_jump, r);
+	nft_rule_sets(nlh, add_set, r);
+}
+
+void nft_facts(const struct ruleset *rs, const struct table *t, const struct items *items,
+	       rule_facts *fn, void *arg)
+{
+	struct nft_index x = {0};
+
+	nft_index_records(&x, &t->records);
+	for (size_t i = 0; i < items->n; i++) {
+		const struct item *item = &items->item[i];
+		const struct nlmsghdr *nlh = (const void *)(t->records.data + item->at);
+		struct reading r = {.rs = rs, .index = &x, .family = t->family};
+
+		if (item->kind != ITEM_RULE)
+			continue;
+		read_message(&r, nlh);
+		add_references(&r, nlh);
+		fn(arg, item, &r.facts);
+		facts_release(&r.facts);
+	}
+	nft_index_release(&x);
+}

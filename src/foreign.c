@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "foreign_view.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Whether a description has a line of either kind for it. */
+static void look_at(struct foreign *f, enum foreign_kind kind, enum foreign_kind user,
+		    const struct foreign_place *place)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		struct foreign_owner *o = &f->owners[i];
+
+		o->counts = o->counts || foreign_matches(o, kind, place, NULL) ||
+			    foreign_matches(o, user, place, NULL);
+	}
+}
+
+static void look_at_chains(struct foreign *f, const struct table *t)
+{
+	struct foreign_place place = foreign_place_of(t);
+
+	for (size_t i = 0; i < t->chains.n; i++) {
+		place.word[WORD_NAME] = t->chains.s[i];
+		look_at(f, FOREIGN_CHAIN, FOREIGN_USER_CHAIN, &place);
+	}
+}
+
+static void look_at_sets(struct foreign *f, struct ruleset *rs, const struct table *t)
+{
+	struct foreign_place place = foreign_place_of(t);
+	struct items items = {0};
+
+	if (engines[t->engine]->items(rs, t, &items) < 0)
+		return;
+	for (size_t i = 0; i < items.n; i++) {
+		place.word[WORD_NAME] = items.item[i].name;
+		if (items.item[i].kind == ITEM_SET)
+			look_at(f, FOREIGN_SET, FOREIGN_USER_SET, &place);
+	}
+	items_release(&items);
+}
+
+void foreign_look(struct foreign *f, const struct ruleset *rs)
+{
+	for (size_t i = 0; f->n && i < rs->ntables; i++) {
+		const struct table *t = &rs->tables[i];
+		struct foreign_place place = foreign_place_of(t);
+
+		place.word[WORD_NAME] = t->name;
+		if (t->engine == ENGINE_IPSET)
+			look_at(f, FOREIGN_SET, FOREIGN_USER_SET, &place);
+		else if (t->engine == ENGINE_NFT)
+			look_at(f, FOREIGN_TABLE, FOREIGN_TABLE, &place);
+		look_at_chains(f, t);
+		if (t->engine == ENGINE_NFT && t->counts.sets && t->records.len)
+			look_at_sets(f, (struct ruleset *)rs, t);
+	}
+}
+
+bool foreign_any(const struct foreign *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (f->owners[i].counts)
+			return true;
+	return false;
+}
+
+/* What a ruleset has without what is foreign, but for what rules of ours refer to, empty. */
+static bool is_kept(const struct foreign_part *p, const struct item *item)
+{
+	if (!foreign_owner_of(p, item))
+		return true;
+	return (item->kind == ITEM_CHAIN && strlist_has(&p->needed.chains, item->name)) ||
+	       (item->kind == ITEM_SET && strlist_has(&p->needed.sets, item->name));
+}
+
+static int cut_table(struct assembly *a, const struct foreign_part *p)
+{
+	struct assembly_pieces pieces = {0};
+	int r;
+
+	for (int kind = 0; kind < ITEM_KINDS; kind++)
+		for (size_t i = 0; i < p->side.items.n; i++) {
+			const struct item *item = &p->side.items.item[i];
+
+			if ((int)item->kind == kind && is_kept(p, item))
+				assembly_add(&pieces, &p->side, item);
+		}
+	r = assembly_compose(a, p->side.table, &pieces);
+	free(pieces.piece);
+	return r;
+}
+
+/* The set itself, without members. */
+static int cut_ipset(struct assembly *a, struct foreign_part *p)
+{
+	struct assembly_pieces pieces = {0};
+	int r = assembly_take_apart(&p->side);
+
+	for (size_t i = 0; !r && i < p->side.items.n; i++)
+		if (p->side.items.item[i].kind == ITEM_TABLE)
+			assembly_add(&pieces, &p->side, &p->side.items.item[i]);
+	if (!r)
+		r = assembly_compose(a, p->side.table, &pieces);
+	free(pieces.piece);
+	return r;
+}
+
+static int cut_part(struct assembly *a, struct foreign_view *v, struct foreign_part *p)
+{
+	if (!p->any)
+		return assembly_copy(a, v->rs, p->side.table, true);
+	if (!p->whole)
+		return cut_table(a, p);
+	if (p->side.table->engine == ENGINE_IPSET && strlist_has(&v->needed, p->side.table->name))
+		return cut_ipset(a, p);
+	return 0;
+}
+
+int foreign_cut(const struct foreign *f, struct ruleset *rs, struct ruleset *ours,
+		struct foreign_shares *shares)
+{
+	struct foreign_view v;
+	struct assembly a;
+	int r = foreign_view_open(&v, f, rs);
+
+	assembly_begin(&a, ours, rs);
+	for (size_t i = 0; !r && i < rs->ntables; i++) {
+		r = cut_part(&a, &v, &v.parts[i]);
+		if (r < 0) {
+			cleanup_free char *label = table_label(&rs->tables[i]);
+
+			log_errno(r, "cannot tell what is foreign in '%s'", label);
+		}
+	}
+	assembly_order(&a, &rs->order, &rs->order, &rs->order);
+	if (!r)
+		r = assembly_end(&a);
+	if (!r && shares)
+		foreign_view_count(&v, shares);
+	foreign_view_release(&v);
+	return r;
+}
