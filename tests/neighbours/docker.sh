@@ -115,18 +115,18 @@ address_changes() {
 	fwsnap 0 save
 	iptables-nft -A INPUT -p tcp --dport 113 -j REJECT
 	fwsnap 0 save
-	fwsnap 0 apply --within 60 "$TMP/new.rules"
+	apply "$TMP/new.rules" --within 60
 	docker stop -t 0 web >/dev/null
 	docker run -d --name first box /bin/busybox sleep 1000 >/dev/null
 	docker start web >/dev/null
 	remember_foreign moved
 	fwsnap 0 rollback
 	moved
-	fwsnap 0 rollback
-	moved
 	fwsnap 0 restore 1
 	moved
-	fwsnap 0 apply --no-confirm "$TMP/new.rules"
+	apply "$TMP/new.rules" --no-confirm
+	moved
+	fwsnap 0 rollback
 	moved
 	docker_works_on 8081
 }
@@ -174,7 +174,7 @@ user_chain() {
 	iptables-nft -D DOCKER-USER 1
 	fwsnap 3 status
 	fwsnap 0 restore
-	iptables-nft -S DOCKER-USER | sed -n 2p | grep -qx -- '-A DOCKER-USER -s 203.0.113.0/24 -j DROP'
+	ours_comes_first
 	systemctl stop docker.socket docker
 	lose
 	fwsnap 8 restore
@@ -182,7 +182,13 @@ user_chain() {
 	iptables-nft -S INPUT | grep -q 'keep me'
 	systemctl start docker
 	fwsnap 0 restore
-	iptables-nft -S DOCKER-USER | sed -n 2p | grep -qx -- '-A DOCKER-USER -s 203.0.113.0/24 -j DROP'
+	ours_comes_first
+}
+
+# After the RETURN that Docker ends it with, it would do nothing.
+ours_comes_first() {
+	iptables-nft -S DOCKER-USER >"$TMP/out"
+	sed -n 2p "$TMP/out" | grep -qx -- '-A DOCKER-USER -s 203.0.113.0/24 -j DROP' || fail "our rule is not there, or dead"
 }
 
 test_docker_is_named_when_what_it_relies_on_changes() {
@@ -194,7 +200,7 @@ policy_changes() {
 	arrive
 	write_candidates
 	sed -i 's/^:FORWARD ACCEPT/:FORWARD DROP/' "$TMP/new.rules"
-	fwsnap 0 apply --no-confirm "$TMP/new.rules"
+	apply "$TMP/new.rules" --no-confirm
 	says Docker 'systemctl restart docker'
 	reachable 8080
 }

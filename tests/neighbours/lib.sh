@@ -102,7 +102,7 @@ own() {
 		"$program-save" 2>/dev/null | sed '/^#/d; /^:.* ACCEPT /d; s/ *\[[0-9]*:[0-9]*\]//' |
 			{ grep -vE -- "$FOREIGN" || true; } | awk -v program="$program" '
 			/^\*/ { table = $0; next }
-			!/^COMMIT/ { print program, table, $0 }' | sort -s -k2,2
+			!/^COMMIT/ { print program, table, $0 }' | sort -s -k2,4
 	done
 	nft list tables | grep -vE "$FOREIGN_TABLES|^table ip6? (filter|nat|mangle|raw|security)$" | sort |
 		while read -r _ family table; do
@@ -114,15 +114,49 @@ own_sets() {
 	ipset -sorted save | sed 's/ initval 0x[0-9a-f]*//' | grep -vE -- "$FOREIGN" || true
 }
 
-# Where the program's rules stand: before all of ours in their chain, or after some.
+# Where the program's rules stand: before all of ours in their chain, or after some; "alone" in a chain
+# without any of ours.
 places() {
 	local program
 	for program in iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy; do
 		"$program-save" 2>/dev/null | awk -v foreign="$FOREIGN" -v program="$program" '
-			/^\*/ { table = $0 }
-			/^-A/ && $0 ~ foreign { print program, table, (ours[table $2] ? "after" : "before"), $0 }
-			/^-A/ && $0 !~ foreign { ours[table $2] = 1 }'
+			function tell(i) {
+				for (i = 1; i <= n; i++)
+					print program, table, rule[i] "\t" (ours[chain[i]] ? place[i] : "alone")
+				n = 0
+			}
+			/^\*/ { tell(); table = $0; delete ours }
+			/^-A/ && $0 ~ foreign { rule[++n] = $0; chain[n] = $2; place[n] = ours[$2] ? "after" : "before" }
+			/^-A/ && $0 !~ foreign { ours[$2] = 1 }
+			END { tell() }'
 	done
+}
+
+# Rules that moved past ours; in a chain that has none of ours, there is nothing to move past.
+moved_places() { # NAME
+	places | paste "$TMP/places.$1" - | awk -F '\t' '
+		$1 != $3 || ($2 != $4 && $2 != "alone" && $4 != "alone")'
+}
+
+# Ours and the program's. Chains have no order.
+everything() {
+	local FOREIGN=' nobody ' FOREIGN_TABLES=' nobody '
+	own
+	own_sets
+}
+
+remember() { # NAME
+	everything >"$TMP/rules.$1"
+}
+
+are_live() { # NAME
+	everything >"$TMP/rules"
+	diff "$TMP/rules.$1" "$TMP/rules" || fail "other rules are live"
+}
+
+same_rules() { # NAME
+	everything >"$TMP/rules"
+	cmp -s "$TMP/rules.$1" "$TMP/rules"
 }
 
 remember_foreign() { # NAME
@@ -131,11 +165,12 @@ remember_foreign() { # NAME
 	[ -s "$TMP/foreign.$1" ] || fail "no test: there is nothing of $OWNER"
 }
 
-foreign_is() { # NAME
+foreign_is() { # NAME [anywhere]
+	local moved
 	foreign >"$TMP/foreign"
 	diff "$TMP/foreign.$1" "$TMP/foreign" || fail "what belongs to $OWNER is not as before"
-	places >"$TMP/places"
-	diff "$TMP/places.$1" "$TMP/places" || fail "rules of $OWNER are not at their place"
+	moved=$([ -n "${2:-}" ] || moved_places "$1")
+	[ -z "$moved" ] || fail "rules of $OWNER are not at their place: $moved"
 }
 
 # Nothing of the program in any text file or snapshot.
@@ -145,7 +180,8 @@ none_is_saved() { # ROOT
 		! grep -nE -- "$FOREIGN" "$file" || fail "'$file' has rules of $OWNER"
 	done
 	for snapshot in "$1"/var/lib/fwsnap/snapshots/*.tar.gz; do
-		for file in $(tar tzf "$snapshot" | grep -v ^MANIFEST); do
+		# source/ is what apply was given, as it was
+		for file in $(tar tzf "$snapshot" | grep -vE '^(MANIFEST$|source/)'); do
 			! tar xzOf "$snapshot" "$file" | grep -aqE -- "$FOREIGN" ||
 				fail "'$snapshot' has rules of $OWNER in $file"
 		done
@@ -250,14 +286,16 @@ kept_by_apply() { # FILE
 	foreign_is there
 	no_drift
 	none_is_saved "$ROOT"
-	remember applied
+	{ own && own_sets; } >"$TMP/own.applied"
 	lose_ours
 	fwsnap 0 restore
-	are_live applied
-	foreign_is there
+	{ own && own_sets; } >"$TMP/own"
+	diff "$TMP/own.applied" "$TMP/own" || fail "our part is not what was saved"
+	foreign_is there anywhere
+	no_drift
 }
 
-# Our own rules vanish, those of the program stay.
+# Our own rules vanish, those of the program stay. Where they stood, nothing says any more.
 lose_ours() {
 	local program
 	for program in iptables-nft ip6tables-nft; do
