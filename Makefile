@@ -19,6 +19,8 @@ unitdir ?= $(PREFIX)/lib/systemd/system
 # Kept out of /etc: the administrator links it from there to switch it on.
 hookdir ?= $(PREFIX)/share/fwsnap/if-pre-up.d
 completiondir ?= $(PREFIX)/share/bash-completion/completions
+# Copies to read of what is compiled in.
+descriptiondir ?= $(PREFIX)/share/doc/fwsnap/foreign.d
 
 VERSION = 0.1
 CFLAGS ?= -O2 -g
@@ -31,7 +33,7 @@ BUILD_PACKAGES = gcc libc6-dev make pkg-config libmnl-dev libnftnl-dev zlib1g-de
 	libjansson-dev libiptc-dev
 RUN_PACKAGES = iptables nftables ipset iproute2
 TEST_PACKAGES = libcmocka-dev valgrind strace jq ufw ferm python3 mmdebstrap \
-	systemd-container
+	systemd-container fail2ban
 LINT_PACKAGES = mandoc shellcheck cppcheck clang clang-tidy universal-ctags
 
 LIBRARIES = libmnl libnftnl zlib libxxhash jansson $(if $(filter-out no,$(LEGACY)),libiptc)
@@ -59,7 +61,8 @@ HELPERS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/*.c) \
 	$(filter-out tests/engine/test_% tests/leaks/test_%,$(wildcard tests/engine/*.c tests/leaks/*.c)))
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 ENGINE := $(patsubst %.c,$(B)/%,$(wildcard tests/engine/test_*.c tests/corpus/test_*.c tests/leaks/test_*.c))
-SCRIPTS := $(filter-out %/lib.sh,$(wildcard tests/cli/*.sh tests/boot/*.sh tests/corpus/*.sh))
+SCRIPTS := $(filter-out %/lib.sh,$(wildcard tests/cli/*.sh tests/boot/*.sh tests/neighbours/*.sh \
+	tests/corpus/*.sh))
 
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1) $@")
@@ -155,6 +158,10 @@ install: all
 	install -D -m 644 src/man/fwsnap.8 $(DESTDIR)$(mandir)/man8/fwsnap.8
 	install -D -m 644 src/man/fwsnap.conf.5 $(DESTDIR)$(mandir)/man5/fwsnap.conf.5
 	install -D -m 644 src/man/fwsnap-snapshot.5 $(DESTDIR)$(mandir)/man5/fwsnap-snapshot.5
+	sed 's|/usr/local/share/doc/fwsnap/foreign.d|$(descriptiondir)|' src/man/fwsnap-foreign.5 >$(B)/fwsnap-foreign.5
+	install -D -m 644 $(B)/fwsnap-foreign.5 $(DESTDIR)$(mandir)/man5/fwsnap-foreign.5
+	install -d $(DESTDIR)$(descriptiondir)
+	install -m 644 $(FOREIGN) $(DESTDIR)$(descriptiondir)
 	install -D -m 644 src/completions/fwsnap.bash $(DESTDIR)$(completiondir)/fwsnap
 	install -D -m 755 hooks/if-pre-up.d/fwsnap $(DESTDIR)$(hookdir)/fwsnap
 	sed 's|/usr/sbin/fwsnap|$(sbindir)/fwsnap|' initscripts/fwsnap.service >$(B)/fwsnap.service
@@ -164,6 +171,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(sbindir)/fwsnap $(DESTDIR)$(mandir)/man8/fwsnap.8 \
 		$(DESTDIR)$(mandir)/man5/fwsnap.conf.5 $(DESTDIR)$(mandir)/man5/fwsnap-snapshot.5 \
+		$(DESTDIR)$(mandir)/man5/fwsnap-foreign.5 $(addprefix $(DESTDIR)$(descriptiondir)/,$(notdir $(FOREIGN))) \
 		$(DESTDIR)$(completiondir)/fwsnap $(DESTDIR)$(hookdir)/fwsnap $(DESTDIR)$(unitdir)/fwsnap.service
 clean:
 	rm -rf build build-asan build-nolegacy build-asan-nolegacy
