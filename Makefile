@@ -33,7 +33,7 @@ BUILD_PACKAGES = gcc libc6-dev make pkg-config libmnl-dev libnftnl-dev zlib1g-de
 	libjansson-dev libiptc-dev
 RUN_PACKAGES = iptables nftables ipset iproute2
 TEST_PACKAGES = libcmocka-dev valgrind strace jq ufw ferm python3 mmdebstrap \
-	systemd-container fail2ban
+	systemd-container
 LINT_PACKAGES = mandoc shellcheck cppcheck clang clang-tidy universal-ctags
 
 LIBRARIES = libmnl libnftnl zlib libxxhash jansson $(if $(filter-out no,$(LEGACY)),libiptc)

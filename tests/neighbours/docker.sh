@@ -7,9 +7,7 @@
 . "${0%/*}/lib.sh"
 
 AT_ONCE=2
-TREE_PACKAGES+=,$SYSTEM_PACKAGES
 NSPAWN_OPTIONS=(--system-call-filter='@keyring bpf')
-BOOT_WANTS=basic.target
 FOREIGN='DOCKER|docker0|172\.17\.' FOREIGN_TABLES=' docker-bridges$' OWNER=Docker
 
 # The host forwards already, so that Docker leaves the policy of FORWARD alone.

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # fail2ban, real, with live bans by its actions for iptables, ipset and nftables
-# shellcheck source=tests/cli/lib.sh
-. "${0%/*}/../cli/lib.sh"
+# shellcheck source=tests/boot/lib.sh
+. "${0%/*}/../boot/lib.sh"
 # shellcheck source=tests/neighbours/lib.sh
 . "${0%/*}/lib.sh"
 
@@ -11,7 +11,7 @@ FOREIGN=f2b- FOREIGN_TABLES=' f2b-table$' OWNER=fail2ban
 
 # A server of this case, by the actions that Debian ships.
 arrive() {
-	command -v fail2ban-server >/dev/null || skip "fail2ban is not installed"
+	borrow_programs
 	mkdir -p "$TMP/fail2ban/filter.d"
 	ln -s /etc/fail2ban/action.d "$TMP/fail2ban/action.d"
 	: >"$TMP/mail.log"
@@ -141,4 +141,4 @@ test_all_takes_what_belongs_to_fail2ban_too() {
 	grep -q 'f2b-table' "$ROOT/etc/nftables.up.rules"
 }
 
-run_cases "$@"
+run_boot_cases "$@"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # lib - fixture of the tests beside other programs that have rules of their own
 #
-# Cases are those of tests/cli/lib.sh, which the script sources before this. It sets:
+# Cases are those of tests/boot/lib.sh, which the script sources before this. It sets:
 #   FOREIGN          regular expression of iptables-save and `ipset save` lines that are the program's
 #   FOREIGN_TABLES   the same of lines of `nft list tables`
 #   OWNER            its name in what fwsnap prints
@@ -13,10 +13,23 @@
 #   linger           it does something more: the rules that it has now are others
 # linger is called while a change is pending: what it adds has to outlive the change.
 #
-# Programs that need a system of their own are in SYSTEM_PACKAGES, for tests/boot/lib.sh; they are not
-# started at its boot.
+# The programs are not installed here, where their services would start: they are in the system that
+# tests/boot/lib.sh makes, and a case boots that, or borrows them from it.
 # shellcheck disable=SC2034
-SYSTEM_PACKAGES=docker.io,busybox-static,libvirt-daemon-system,libvirt-clients,dnsmasq-base,jq
+TREE_PACKAGES+=,docker.io,busybox-static,libvirt-daemon-system,libvirt-clients,dnsmasq-base,jq
+TREE_PACKAGES+=,fail2ban,sshguard,netavark,containernetworking-plugins,firewalld,crowdsec-firewall-bouncer
+BOOT_WANTS=basic.target
+
+# What is missing here is there for this case.
+borrow_programs() {
+	local folder
+	name_tree
+	# shellcheck disable=SC2154
+	[ -d "$tree" ] || skip "no system with the programs could be made: $(tail -n 1 "$FWSNAP_CACHE/log" || true)"
+	for folder in usr etc; do
+		mount -t overlay -o "lowerdir=/$folder:$tree/$folder" none "/$folder" || skip "the kernel has no overlay"
+	done
+}
 
 # A host with rules of its own; the program comes after them, as it does at boot.
 load_host() {
@@ -85,7 +98,7 @@ foreign() {
 			{ grep -E -- "$FOREIGN" || true; } | sed "s/^/$program: /"
 	done
 	nft list tables | grep -E "$FOREIGN_TABLES" | sort | while read -r _ family table; do
-		nft -s -a list table "$family" "$table"
+		nft -s -a list table "$family" "$table" | sed 's/ expires [0-9a-z]*//'
 	done
 	for family in ip ip6; do
 		for table in filter nat; do
@@ -106,12 +119,13 @@ own() {
 	done
 	nft list tables | grep -vE "$FOREIGN_TABLES|^table ip6? (filter|nat|mangle|raw|security)$" | sort |
 		while read -r _ family table; do
-			nft -s list table "$family" "$table"
+			nft -s list table "$family" "$table" | sed 's/ expires [0-9a-z]*//'
 		done
 }
 
 own_sets() {
-	ipset -sorted save | sed 's/ initval 0x[0-9a-f]*//' | grep -vE -- "$FOREIGN" || true
+	ipset -sorted save | sed '/^create/s/ initval 0x[0-9a-f]*//; /^add/s/ timeout [1-9][0-9]*$//' |
+		grep -vE -- "$FOREIGN" || true
 }
 
 # Where the program's rules stand: before all of ours in their chain, or after some; "alone" in a chain

@@ -7,8 +7,6 @@
 . "${0%/*}/lib.sh"
 
 AT_ONCE=2
-TREE_PACKAGES+=,$SYSTEM_PACKAGES
-BOOT_WANTS=basic.target
 FOREIGN='LIBVIRT_' FOREIGN_TABLES=' libvirt_network$' OWNER=libvirt
 # the bridge sends packets of its own
 COUNTERS=no

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A table that a living process owns (flags owner), through all commands
-# shellcheck source=tests/cli/lib.sh
-. "${0%/*}/../cli/lib.sh"
+# shellcheck source=tests/boot/lib.sh
+. "${0%/*}/../boot/lib.sh"
 # shellcheck source=tests/neighbours/lib.sh
 . "${0%/*}/lib.sh"
 

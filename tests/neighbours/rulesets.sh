@@ -4,8 +4,8 @@
 #   data/NAME.rules, NAME.nft   as the program makes them; NAME.sets: ipsets that go before
 #   data/...-later              what it does next
 # and what the descriptions of an administrator do.
-# shellcheck source=tests/cli/lib.sh
-. "${0%/*}/../cli/lib.sh"
+# shellcheck source=tests/boot/lib.sh
+. "${0%/*}/../boot/lib.sh"
 # shellcheck source=tests/neighbours/lib.sh
 . "${0%/*}/lib.sh"
 
