@@ -35,18 +35,18 @@ arrive() {
 		logpath = $TMP/mail.log
 		enabled = true
 		[chain]
-		action = iptables-multiport[name=chain, port="22,2222"]
+		action = iptables-multiport[name=chain, port="22,2222"${VARIANT:+, iptables="iptables-$VARIANT <lockingopt>"}]
 		[set]
-		action = iptables-ipset[name=set, port="25,587", type=multiport]
+		action = iptables-ipset[name=set, port="25,587", type=multiport${VARIANT:+, iptables="iptables-$VARIANT <lockingopt>"}]
 		[table]
 		action = nftables-multiport[name=table, port="80,443"]
 	END
 	fail2ban-server -c "$TMP/fail2ban" -b start >"$TMP/fail2ban.out" 2>&1 ||
 		fail "fail2ban does not start: $(cat "$TMP/fail2ban.out" "$TMP/fail2ban.log")"
-	ban 203.0.113.7 2001:db8::7
-	# counters that are not zero
-	timeout 1 bash -c ': </dev/tcp/127.0.0.1/22' 2>/dev/null || true
-	iptables-save -c | grep -q '^\[[1-9].* -j f2b-chain$' || fail "no test: no packet was counted"
+	ban 203.0.113.7
+	[ -n "${VARIANT:-}" ] || ban 2001:db8::7
+	knock
+	foreign | grep -q '\[[1-9].* -j f2b-chain$' || fail "no test: no packet was counted"
 }
 
 ban() { # ADDRESS...
@@ -94,6 +94,48 @@ test_bans_survive_rollback_and_undo_of_iptables_rules() {
 
 test_bans_survive_rollback_and_undo_of_a_flush() {
 	kept_by_rollback_and_undo "$TMP/new.nft"
+	all_banned 203.0.113.7 203.0.113.9
+}
+
+test_a_ban_survives_that_a_change_is_kept() {
+	kept_by_confirm "$TMP/new.rules"
+	all_banned 203.0.113.7 203.0.113.9
+}
+
+test_bans_survive_a_script_that_flushes_all() {
+	load_host
+	arrive
+	remember_foreign there
+	cat >"$TMP/firewall.sh" <<-'END'
+		for family in ip ip6; do
+			${family}tables -P INPUT ACCEPT
+			${family}tables -F
+			${family}tables -X
+			${family}tables -t nat -F
+		done
+		iptables -A INPUT -i lo -j ACCEPT
+		iptables -A INPUT -p tcp --dport 22 -j ACCEPT
+		iptables -P INPUT DROP
+		ip6tables -A INPUT -i lo -j ACCEPT
+		ip6tables -P INPUT DROP
+	END
+	fwsnap 0 run --no-confirm -- sh "$TMP/firewall.sh"
+	foreign_is there
+	[ "$(own | grep -c 'filter -A')" = 3 ] || fail "our part is not what the script makes: $(own)"
+	none_is_saved "$ROOT"
+	no_drift
+}
+
+test_bans_in_legacy_tables_are_not_saved() {
+	VARIANT=legacy saved_beside_is_as_saved_without
+}
+
+test_bans_in_legacy_tables_stay_where_they_are_when_rules_are_applied() {
+	VARIANT=legacy kept_by_apply "$TMP/new.rules"
+}
+
+test_bans_in_legacy_tables_survive_rollback_and_undo() {
+	VARIANT=legacy kept_by_rollback_and_undo "$TMP/new.rules"
 	all_banned 203.0.113.7 203.0.113.9
 }
 

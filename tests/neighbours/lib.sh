@@ -6,6 +6,7 @@
 #   FOREIGN          regular expression of iptables-save and `ipset save` lines that are the program's
 #   FOREIGN_TABLES   the same of lines of `nft list tables`
 #   OWNER            its name in what fwsnap prints
+#   VARIANT=legacy   if it and we use iptables-legacy
 #   COUNTERS=no      if packets are counted by its rules while nothing happens
 #   NAMED            how it is named in the output, if not as "foreign OWNER"
 # and defines:
@@ -34,7 +35,7 @@ borrow_programs() {
 # A host with rules of its own; the program comes after them, as it does at boot.
 load_host() {
 	load_ipset
-	load_iptables
+	load_iptables "${VARIANT:-nft}"
 	load_nft
 }
 
@@ -90,19 +91,21 @@ fetch() { # NETNS ADDRESS PORT
 # Each rule, chain, table, set and element of the program, with counters, and with handles where the
 # kernel has them: an object that was removed and made again is not the same.
 foreign() {
-	local program family table counters=-c
-	[ "${COUNTERS-yes}" = yes ] || counters=
+	local program family table counters=-c stateless=
+	[ "${COUNTERS-yes}" = yes ] || { counters='' stateless=-s; }
 	for program in iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy; do
 		# shellcheck disable=SC2086
 		"$program-save" $counters 2>/dev/null | sed 's/^\(:.*\) \[.*/\1/' |
 			{ grep -E -- "$FOREIGN" || true; } | sed "s/^/$program: /"
 	done
 	nft list tables | grep -E "$FOREIGN_TABLES" | sort | while read -r _ family table; do
-		nft -s -a list table "$family" "$table" | sed 's/ expires [0-9a-z]*//'
+		# shellcheck disable=SC2086
+		nft $stateless -a list table "$family" "$table" | sed 's/ expires [0-9a-z]*//'
 	done
 	for family in ip ip6; do
 		for table in filter nat; do
-			nft -s -a list table "$family" "$table" 2>/dev/null | grep -E -- "$FOREIGN" || true
+			# shellcheck disable=SC2086
+			nft $stateless -a list table "$family" "$table" 2>/dev/null | grep -E -- "$FOREIGN" || true
 		done
 	done
 	ipset -sorted save | grep -E -- "$FOREIGN" | sed 's/ timeout [1-9][0-9]*$//' || true
@@ -312,8 +315,8 @@ kept_by_apply() { # FILE
 # Our own rules vanish, those of the program stay. Where they stood, nothing says any more.
 lose_ours() {
 	local program
-	for program in iptables-nft ip6tables-nft; do
-		"$program-save" | awk -v foreign="$FOREIGN" '
+	for program in iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy; do
+		"$program-save" 2>/dev/null | awk -v foreign="$FOREIGN" '
 			/^\*/ { table = substr($0, 2) }
 			/^-A/ && $0 !~ foreign { sub("-A", "-D"); print "-t", table, $0 }
 			/^:.* -/ && $0 !~ foreign { last = last "-t " table " -X " substr($1, 2) "\n" }
@@ -353,6 +356,25 @@ kept_by_rollback_and_undo() { # FILE
 	{ own && own_sets; } >"$TMP/own"
 	diff "$TMP/own.before" "$TMP/own" || fail "our part is not the old again"
 	no_drift
+}
+
+# What comes while a change is pending is there after it is kept, and not saved with it.
+kept_by_confirm() { # FILE
+	load_host
+	arrive
+	write_candidates
+	apply "$1" --within 60
+	linger
+	remember_foreign later
+	fwsnap 0 confirm
+	foreign_is later
+	none_is_saved "$ROOT"
+	no_drift
+}
+
+# One packet to this host, which rules count.
+knock() {
+	timeout 1 bash -c ': </dev/tcp/127.0.0.1/22' 2>/dev/null || true
 }
 
 no_change_is_pending() {

@@ -24,6 +24,7 @@ arrive() {
 		[ ! -e "$DATA/${name%.*}.sets" ] || ipset restore <"$DATA/${name%.*}.sets"
 		load "$DATA/$name"
 	done
+	knock
 }
 
 linger() {
