@@ -82,14 +82,21 @@ char *foreign_counts_text(const struct table_counts *n, unsigned tables);
 must_check int foreign_cut(const struct foreign *f, struct ruleset *rs, struct ruleset *ours,
 			   struct foreign_shares *shares);
 
+/* The shares alone. */
+must_check int foreign_count(const struct foreign *f, struct ruleset *rs, struct foreign_shares *shares);
+
 /*
  * All with records. Fills a zeroed `out` with the target, without what is foreign there unless `all`, and all that is foreign
  * in live, each rule at its place beside ours. What foreign rules refer to is there, too, if only
- * empty. dropped: rules of the target that refer to a foreign chain or set which is not there, one line each
- * (may be NULL). 0 or -errno (logged).
+ * empty. notes (may be NULL): the caller releases them. 0 or -errno (logged).
  */
+struct foreign_notes {
+	struct strlist dropped; /* rules of the target that refer to a foreign chain or set which is not there, one line each */
+	struct foreign_shares live, target; /* what is foreign in them */
+};
 must_check int foreign_graft(const struct foreign *f, struct ruleset *live, struct ruleset *target,
-			     bool all, struct ruleset *out, struct strlist *dropped);
+			     bool all, struct ruleset *out, struct foreign_notes *notes);
+void foreign_notes_release(struct foreign_notes *n);
 
 /* Adds what a change did to the part of an owner, and what repairs it, one line each. */
 void foreign_touched(const struct foreign_shares *before, const struct foreign_shares *after,

@@ -17,7 +17,7 @@ struct grafting {
 	struct assembly out;
 	struct foreign_view live, target;
 	bool all; /* what is foreign in the target stays, too */
-	struct strlist *dropped;
+	struct foreign_notes *notes;
 	/* a table at hand */
 	struct foreign_part *from, *to; /* of live, of the target; NULL: there is none */
 	struct assembly_pieces pieces;
@@ -280,8 +280,8 @@ static void judge_rule(void *arg, const struct item *rule, const struct facts *f
 	g->leave_out[rule - g->to->side.items.item] = true;
 	label = table_label(g->to->side.table);
 	line = str_printf("a rule of %s %s, which refers to '%s'", label, rule->name, lost);
-	if (g->dropped)
-		strlist_add(g->dropped, line);
+	if (g->notes)
+		strlist_add(&g->notes->dropped, line);
 }
 
 static void judge_rules(struct grafting *g)
@@ -292,7 +292,7 @@ static void judge_rules(struct grafting *g)
 	if (!g->lost_chains.n && !g->lost_sets.n)
 		return;
 	g->leave_out = mem_zalloc(g->to->side.items.n + 1);
-	e->facts(g->target.rs, g->to->side.table, &g->to->side.items, judge_rule, g);
+	e->facts(g->target.rs, g->to->side.table, &g->to->side.items, NULL, judge_rule, g);
 }
 
 static int compose(struct grafting *g, const struct table *like)
@@ -394,9 +394,9 @@ static int graft_tables(struct grafting *g)
 }
 
 int foreign_graft(const struct foreign *f, struct ruleset *live, struct ruleset *target, bool all,
-		  struct ruleset *out, struct strlist *dropped)
+		  struct ruleset *out, struct foreign_notes *notes)
 {
-	struct grafting g = {.all = all, .dropped = dropped};
+	struct grafting g = {.all = all, .notes = notes};
 	int r = foreign_view_open(&g.live, f, live);
 
 	if (!r)
@@ -411,7 +411,18 @@ int foreign_graft(const struct foreign *f, struct ruleset *live, struct ruleset 
 	}
 	if (!r)
 		r = assembly_end(&g.out);
+	if (!r && notes) {
+		foreign_view_count(&g.live, &notes->live);
+		foreign_view_count(&g.target, &notes->target);
+	}
 	foreign_view_release(&g.live);
 	foreign_view_release(&g.target);
 	return r;
+}
+
+void foreign_notes_release(struct foreign_notes *n)
+{
+	strlist_release(&n->dropped);
+	foreign_shares_release(&n->live);
+	foreign_shares_release(&n->target);
 }

@@ -12,6 +12,7 @@ struct known {
 	const struct foreign_owner *owner;
 	bool user;     /* made for the administrator, who may have rules there */
 	bool has_ours; /* a user's chain: it has */
+	bool lines;    /* a chain: some line is about rules there */
 };
 
 struct viewing {
@@ -51,8 +52,9 @@ static void know(struct viewing *v, const struct item *item)
 	struct foreign_place place = v->place;
 	struct known *k = array_grow(&v->known, &v->n, sizeof(*k));
 
-	place.word[WORD_NAME] = item->name;
+	place.word[WORD_NAME] = place.word[WORD_CHAIN] = item->name;
 	k->item = item;
+	k->lines = chain && foreign_match(v->view->foreign, FOREIGN_RULE, &place, NULL);
 	k->owner = foreign_match(v->view->foreign, chain ? FOREIGN_CHAIN : FOREIGN_SET, &place, NULL);
 	if (k->owner)
 		return;
@@ -104,6 +106,22 @@ static const struct foreign_owner *owner_by_reference(const struct viewing *v, c
 	return NULL;
 }
 
+/* What it leads to, or where it is, may not tell all. */
+static bool wants_facts(void *arg, const struct item *rule, const struct facts *facts)
+{
+	const struct viewing *v = arg;
+	const struct known *chain = find_known(v, ITEM_CHAIN, rule->name);
+	const struct strlist *jumps = &facts->of[FACT_JUMP];
+
+	for (size_t i = 0; i < jumps->n; i++) {
+		const struct known *k = find_known(v, ITEM_CHAIN, jumps->s[i]);
+
+		if (k && k->user)
+			return true;
+	}
+	return chain && (chain->user || (chain->lines && !chain->owner));
+}
+
 static const struct foreign_owner *owner_by_line(const struct viewing *v, const struct item *rule,
 						 const struct facts *facts)
 {
@@ -144,7 +162,7 @@ static void view_rule(void *arg, const struct item *rule, const struct facts *fa
 
 	if (!owner)
 		owner = owner_by_reference(v, facts);
-	if (!owner)
+	if (!owner && chain && chain->lines)
 		owner = owner_by_line(v, rule, facts);
 	v->part->owners[rule - v->part->side.items.item] = owner;
 	if (chain)
@@ -214,7 +232,7 @@ static int view_table(struct foreign_view *view, struct foreign_part *part)
 	if (v.n)
 		qsort(v.known, v.n, sizeof(*v.known), compare_known);
 	if (e->facts)
-		e->facts(view->rs, part->side.table, items, view_rule, &v);
+		e->facts(view->rs, part->side.table, items, wants_facts, view_rule, &v);
 	take_back(&v);
 	own_items(&v);
 	own_table(part);

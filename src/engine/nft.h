@@ -210,7 +210,7 @@ int nft_compose(struct ruleset *rs, struct table *t, const struct piece *pieces,
 void nft_refers(const struct table *t, const struct item *const *items, size_t n,
 		item_reference *fn, void *arg);
 void nft_facts(const struct ruleset *rs, const struct table *t, const struct items *items,
-	       rule_facts *fn, void *arg);
+	       facts_wanted *wanted, rule_facts *fn, void *arg);
 
 /*
  * Base chains that share hook and priority, for ruleset.order. chains: of all

@@ -355,7 +355,7 @@ static void add_references(struct reading *r, const struct nlmsghdr *nlh)
 }
 
 void nft_facts(const struct ruleset *rs, const struct table *t, const struct items *items,
-	       rule_facts *fn, void *arg)
+	       facts_wanted *wanted, rule_facts *fn, void *arg)
 {
 	struct nft_index x = {0};
 
@@ -367,8 +367,9 @@ void nft_facts(const struct ruleset *rs, const struct table *t, const struct ite
 
 		if (item->kind != ITEM_RULE)
 			continue;
-		read_message(&r, nlh);
 		add_references(&r, nlh);
+		if (wanted && wanted(arg, item, &r.facts))
+			read_message(&r, nlh);
 		fn(arg, item, &r.facts);
 		facts_release(&r.facts);
 	}
