@@ -16,8 +16,14 @@ sbindir ?= $(PREFIX)/sbin
 mandir ?= $(PREFIX)/share/man
 sysconfdir ?= /etc
 unitdir ?= $(PREFIX)/lib/systemd/system
-# Kept out of /etc: the administrator links it from there to switch it on.
-hookdir ?= $(PREFIX)/share/fwsnap/if-pre-up.d
+# Nothing is switched on by installing: what goes to /etc on the systems that use it is kept here.
+datadir ?= $(PREFIX)/share/fwsnap
+initdir ?= $(datadir)/sysvinit
+openrcdir ?= $(datadir)/openrc
+dropindir ?= $(datadir)/systemd
+hookdir ?= $(datadir)/if-pre-up.d
+nmdir ?= $(datadir)/NetworkManager
+networkddir ?= $(datadir)/networkd-dispatcher
 completiondir ?= $(PREFIX)/share/bash-completion/completions
 # Copies to read of what is compiled in.
 descriptiondir ?= $(PREFIX)/share/doc/fwsnap/foreign.d
@@ -61,7 +67,7 @@ HELPERS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/*.c) \
 	$(filter-out tests/engine/test_% tests/leaks/test_%,$(wildcard tests/engine/*.c tests/leaks/*.c)))
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 ENGINE := $(patsubst %.c,$(B)/%,$(wildcard tests/engine/test_*.c tests/corpus/test_*.c tests/leaks/test_*.c))
-SCRIPTS := $(filter-out %/lib.sh,$(wildcard tests/cli/*.sh tests/boot/*.sh tests/neighbours/*.sh \
+SCRIPTS := $(filter-out %lib.sh,$(wildcard tests/cli/*.sh tests/boot/*.sh tests/neighbours/*.sh \
 	tests/corpus/*.sh))
 
 Q = $(if $(V),,@)
@@ -164,15 +170,22 @@ install: all
 	install -m 644 $(FOREIGN) $(DESTDIR)$(descriptiondir)
 	install -D -m 644 src/completions/fwsnap.bash $(DESTDIR)$(completiondir)/fwsnap
 	install -D -m 755 hooks/if-pre-up.d/fwsnap $(DESTDIR)$(hookdir)/fwsnap
+	install -D -m 755 hooks/NetworkManager/fwsnap $(DESTDIR)$(nmdir)/fwsnap
+	install -D -m 755 hooks/networkd-dispatcher/fwsnap $(DESTDIR)$(networkddir)/fwsnap
 	sed 's|/usr/sbin/fwsnap|$(sbindir)/fwsnap|' initscripts/fwsnap.service >$(B)/fwsnap.service
 	install -D -m 644 $(B)/fwsnap.service $(DESTDIR)$(unitdir)/fwsnap.service
+	install -D -m 644 initscripts/fwsnap-required.conf $(DESTDIR)$(dropindir)/fwsnap-required.conf
+	install -D -m 755 initscripts/fwsnap.sysvinit $(DESTDIR)$(initdir)/fwsnap
+	install -D -m 755 initscripts/fwsnap.openrc $(DESTDIR)$(openrcdir)/fwsnap
 	test -e $(DESTDIR)$(sysconfdir)/fwsnap/fwsnap.conf || \
 		install -D -m 644 src/fwsnap.conf $(DESTDIR)$(sysconfdir)/fwsnap/fwsnap.conf
 uninstall:
 	rm -f $(DESTDIR)$(sbindir)/fwsnap $(DESTDIR)$(mandir)/man8/fwsnap.8 \
 		$(DESTDIR)$(mandir)/man5/fwsnap.conf.5 $(DESTDIR)$(mandir)/man5/fwsnap-snapshot.5 \
 		$(DESTDIR)$(mandir)/man5/fwsnap-foreign.5 $(addprefix $(DESTDIR)$(descriptiondir)/,$(notdir $(FOREIGN))) \
-		$(DESTDIR)$(completiondir)/fwsnap $(DESTDIR)$(hookdir)/fwsnap $(DESTDIR)$(unitdir)/fwsnap.service
+		$(DESTDIR)$(completiondir)/fwsnap $(DESTDIR)$(hookdir)/fwsnap $(DESTDIR)$(nmdir)/fwsnap \
+		$(DESTDIR)$(networkddir)/fwsnap $(DESTDIR)$(unitdir)/fwsnap.service \
+		$(DESTDIR)$(dropindir)/fwsnap-required.conf $(DESTDIR)$(initdir)/fwsnap $(DESTDIR)$(openrcdir)/fwsnap
 clean:
 	rm -rf build build-asan build-nolegacy build-asan-nolegacy
 

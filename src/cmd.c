@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "lock.h"
+#include "lockdown.h"
 #include "log.h"
 #include "text.h"
 #include "cmd_foreign.h"
@@ -182,14 +183,6 @@ int snapshot_text_ruleset(struct context *c, unsigned id, struct ruleset *rs)
 	return r;
 }
 
-bool of_this_machine(const struct manifest *m)
-{
-	struct utsname u;
-
-	uname(&u);
-	return !m->machine || !strcmp(m->machine, u.machine);
-}
-
 static void take_ours(struct named *n, struct ours *ours, struct ruleset *all)
 {
 	n->manifest.rs = ours_detach(ours, all);
@@ -362,7 +355,7 @@ static int keep(struct context *c, struct ruleset *rs, const struct foreign_shar
 {
 	struct snapshot_new n = {0};
 	struct digest nothing = ruleset_digest(&(struct ruleset){0});
-	int r = is_stored(c, rs);
+	int r = lockdown_is(rs) ? 1 : is_stored(c, rs);
 
 	if (r || digest_equal(ruleset_digest(rs), nothing))
 		return r < 0 ? r : 0;

@@ -147,7 +147,7 @@ bool is_saved_as(struct context *c, const struct ruleset *rs, const struct manif
 {
 	if (ruleset_equal(rs, &m->rs))
 		return true;
-	return m->id && !c->all && foreign_any(&c->foreign) && is_cut_of(c, rs, m->id);
+	return m->id && !c->all && c->foreign.n && is_cut_of(c, rs, m->id);
 }
 
 static json_t *counts_json(const char *owner, unsigned tables, const struct table_counts *n)

@@ -196,7 +196,7 @@ extern const struct engine engine_ipset, engine_nft;
 #ifdef HAVE_LEGACY
 extern const struct engine engine_xtables;
 #endif
-/* For engines: adds a fact; forgets all. */
+/* For engines: adds a fact, once; forgets all. */
 void facts_add(struct facts *f, enum fact_kind kind, const char *value);
 /* An address of 4 or 16 bytes, and the mask that it is compared under. */
 void facts_add_net(struct facts *f, enum fact_kind kind, const void *address, const void *mask,

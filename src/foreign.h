@@ -44,10 +44,7 @@ struct foreign {
 must_check int foreign_read(struct foreign *f, const char *root, const char *which);
 void foreign_release(struct foreign *f);
 
-/*
- * From here on those count whose tables, chains or ipsets are in rs, which needs no records; with records sets of
- * nf_tables are seen, too.
- */
+/* From here on those count whose tables, chains or sets are in rs, which needs no records. */
 void foreign_look(struct foreign *f, const struct ruleset *rs);
 /* Whether any counts: if not, all is ours. */
 bool foreign_any(const struct foreign *f);

@@ -21,6 +21,7 @@ struct viewing {
 	struct foreign_place place; /* of the table */
 	struct known *known;        /* sorted by kind and name */
 	size_t n;
+	bool foreign_maps; /* they are looked at */
 };
 
 struct foreign_place foreign_place_of(const struct table *t)
@@ -199,6 +200,41 @@ static void own_items(struct viewing *v)
 	}
 }
 
+static void note_led_to(void *arg, enum item_kind kind, const char *name)
+{
+	struct viewing *v = arg;
+	const struct known *k = kind == ITEM_CHAIN ? find_known(v, kind, name) : NULL;
+
+	if (k && k->owner && !v->foreign_maps)
+		strlist_add_once(&v->part->led_to, name);
+	else if (k && !k->owner && v->foreign_maps)
+		strlist_add_once(&v->part->relied.chains, name);
+}
+
+/* Where elements of maps lead to, on the other side of the border. */
+static void note_maps(struct viewing *v, const struct engine *e, bool foreign)
+{
+	const struct items *items = &v->part->side.items;
+	const struct item **elements = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < items->n; i++)
+		if (items->item[i].kind == ITEM_ELEMENT && foreign == (v->part->owners[i] != NULL))
+			*(const struct item **)array_grow(&elements, &n, sizeof(*elements)) = &items->item[i];
+	v->foreign_maps = foreign;
+	if (n)
+		e->refers(v->part->side.table, elements, n, note_led_to, v);
+	free(elements);
+}
+
+static bool has_foreign_chain(const struct viewing *v)
+{
+	for (size_t i = 0; i < v->n; i++)
+		if (v->known[i].item->kind == ITEM_CHAIN && v->known[i].owner)
+			return true;
+	return false;
+}
+
 /* A table in which nothing is ours is foreign as a whole. */
 static void own_table(struct foreign_part *p)
 {
@@ -236,6 +272,10 @@ static int view_table(struct foreign_view *view, struct foreign_part *part)
 	take_back(&v);
 	own_items(&v);
 	own_table(part);
+	if (e->refers && has_foreign_chain(&v))
+		note_maps(&v, e, false);
+	if (e->refers && part->any)
+		note_maps(&v, e, true);
 	free(v.known);
 	return 0;
 }
@@ -293,6 +333,7 @@ void foreign_view_release(struct foreign_view *v)
 		free(p->owners);
 		names_release(&p->needed);
 		names_release(&p->relied);
+		strlist_release(&p->led_to);
 	}
 	free(v->parts);
 	strlist_release(&v->needed);

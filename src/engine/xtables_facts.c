@@ -10,12 +10,15 @@ struct reading {
 	struct facts facts;
 };
 
-/* A name whose NUL does not count is the beginning of one. */
+/* A name whose NUL does not count is the beginning of one; iptables leaves its "+" there. */
 static void add_link(struct facts *f, enum fact_kind kind, const char *name, const unsigned char *mask)
 {
-	size_t n = strnlen(name, IFNAMSIZ - 1);
-	cleanup_free char *text = str_printf("%.*s%s", (int)n, name, mask[n] ? "" : "+");
+	size_t n = 0;
+	cleanup_free char *text = NULL;
 
+	while (n < IFNAMSIZ - 1 && name[n] && mask[n])
+		n++;
+	text = str_printf("%.*s%s", (int)n, name, mask[n] ? "" : "+");
 	if (mask[0])
 		facts_add(f, kind, text);
 }

@@ -13,9 +13,10 @@
 set -eu
 shopt -s inherit_errexit
 export LC_ALL=C TZ=UTC PATH=/usr/sbin:/usr/bin:/sbin:/bin
-FWSNAP=${FWSNAP:-$(realpath "${BASH_SOURCE[0]%/*}/../../build/fwsnap")}
-FWSNAP_FAULTY=${FWSNAP_FAULTY:-$(realpath "${BASH_SOURCE[0]%/*}/../../build/tests/fwsnap")}
-TERMINAL=${TERMINAL:-$(realpath "${BASH_SOURCE[0]%/*}/../../build/tests/cli/terminal")}
+build=$(realpath -m "${BASH_SOURCE[0]%/*}/../../build")
+FWSNAP=${FWSNAP:-$build/fwsnap}
+FWSNAP_FAULTY=${FWSNAP_FAULTY:-$build/tests/fwsnap}
+TERMINAL=${TERMINAL:-$build/tests/cli/terminal}
 export FWSNAP FWSNAP_FAULTY TERMINAL
 AT_ONCE=1
 

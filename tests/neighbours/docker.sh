@@ -67,19 +67,19 @@ docker_works_on() { # PORT
 }
 
 test_rules_of_docker_are_not_saved() {
-	boot saved_beside_is_as_saved_without
+	in_system saved_beside_is_as_saved_without
 }
 
 test_rules_of_docker_are_no_drift() {
-	boot drift_of_ours_only
+	in_system drift_of_ours_only
 }
 
 test_a_container_stays_reachable_when_iptables_rules_are_applied() {
-	boot apply_keeps rules
+	in_system apply_keeps rules
 }
 
 test_a_container_stays_reachable_when_the_ruleset_is_flushed() {
-	boot apply_keeps nft
+	in_system apply_keeps nft
 }
 
 apply_keeps() { # SUFFIX
@@ -88,11 +88,11 @@ apply_keeps() { # SUFFIX
 }
 
 test_a_container_that_starts_while_a_change_is_pending_survives_the_undo() {
-	boot undo_keeps rules
+	in_system undo_keeps rules
 }
 
 test_a_container_that_starts_while_a_flush_is_pending_survives_the_undo() {
-	boot undo_keeps nft
+	in_system undo_keeps nft
 }
 
 undo_keeps() { # SUFFIX
@@ -102,7 +102,7 @@ undo_keeps() { # SUFFIX
 }
 
 test_no_old_address_of_a_container_comes_back() {
-	boot address_changes
+	in_system address_changes
 }
 
 # Everything that loads something saved, after the container has moved from 172.17.0.2.
@@ -136,7 +136,7 @@ moved() {
 }
 
 test_a_stale_dump_brings_no_rule_of_docker_back() {
-	boot stale_dump
+	in_system stale_dump
 }
 
 stale_dump() {
@@ -157,7 +157,7 @@ stale_dump() {
 }
 
 test_rules_of_the_administrator_in_docker_user_are_his() {
-	boot user_chain
+	in_system user_chain
 }
 
 # They are kept as ours; where Docker is not, they cannot be, and are named.
@@ -190,7 +190,7 @@ ours_comes_first() {
 }
 
 test_docker_is_named_when_what_it_relies_on_changes() {
-	boot policy_changes
+	in_system policy_changes
 }
 
 policy_changes() {
@@ -201,6 +201,11 @@ policy_changes() {
 	apply "$TMP/new.rules" --no-confirm
 	says Docker 'systemctl restart docker'
 	reachable 8080
+}
+
+in_system() { # FUNCTION ARGUMENT...
+	on neighbours
+	boot "$@"
 }
 
 run_boot_cases "$@"

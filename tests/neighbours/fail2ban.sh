@@ -11,6 +11,7 @@ FOREIGN=f2b- FOREIGN_TABLES=' f2b-table$' OWNER=fail2ban
 
 # A server of this case, by the actions that Debian ships.
 arrive() {
+	on neighbours
 	borrow_programs
 	mkdir -p "$TMP/fail2ban/filter.d"
 	ln -s /etc/fail2ban/action.d "$TMP/fail2ban/action.d"

@@ -14,21 +14,19 @@
 #   linger           it does something more: the rules that it has now are others
 # linger is called while a change is pending: what it adds has to outlive the change.
 #
-# The programs are not installed here, where their services would start: they are in the system that
-# tests/boot/lib.sh makes, and a case boots that, or borrows them from it.
+# The programs are not installed here, where their services would start: they are in the system `neighbours`
+# of tests/boot/tree_lib.sh, and a case boots that, without starting them, or borrows them from it.
 # shellcheck disable=SC2034
-TREE_PACKAGES+=,docker.io,busybox-static,libvirt-daemon-system,libvirt-clients,dnsmasq-base,jq
-TREE_PACKAGES+=,fail2ban,sshguard,netavark,containernetworking-plugins,firewalld,crowdsec-firewall-bouncer
 BOOT_WANTS=basic.target
 
-# What is missing here is there for this case.
+# What is missing here is there for this case, after: on neighbours
 borrow_programs() {
 	local folder
-	name_tree
-	# shellcheck disable=SC2154
-	[ -d "$tree" ] || skip "no system with the programs could be made: $(tail -n 1 "$FWSNAP_CACHE/log" || true)"
+	name_tree "$KIND"
+	tree_is_there || skip "no system with the programs could be made: $(tail -n 1 "$FWSNAP_CACHE/log" || true)"
 	for folder in usr etc; do
-		mount -t overlay -o "lowerdir=/$folder:$tree/$folder" none "/$folder" || skip "the kernel has no overlay"
+		mount -t overlay -o "lowerdir=/$folder:$layer/$folder:$tree/$folder" none "/$folder" ||
+			skip "the kernel has no overlay"
 	done
 }
 

@@ -64,19 +64,19 @@ linger() {
 }
 
 test_rules_of_libvirt_are_not_saved() {
-	boot saved_beside_is_as_saved_without
+	in_system saved_beside_is_as_saved_without
 }
 
 test_rules_of_libvirt_are_no_drift() {
-	boot drift_of_ours_only
+	in_system drift_of_ours_only
 }
 
 test_a_guest_stays_connected_when_iptables_rules_are_applied() {
-	boot apply_keeps rules
+	in_system apply_keeps rules
 }
 
 test_a_guest_stays_connected_when_the_ruleset_is_flushed() {
-	boot apply_keeps nft
+	in_system apply_keeps nft
 }
 
 apply_keeps() { # SUFFIX
@@ -89,17 +89,22 @@ apply_keeps() { # SUFFIX
 }
 
 test_a_network_that_starts_while_a_change_is_pending_survives_the_undo() {
-	boot undo_keeps rules
+	in_system undo_keeps rules
 }
 
 test_a_network_that_starts_while_a_flush_is_pending_survives_the_undo() {
-	boot undo_keeps nft
+	in_system undo_keeps nft
 }
 
 undo_keeps() { # SUFFIX
 	kept_by_rollback_and_undo "$TMP/new.$1"
 	connected
 	iptables-nft -S LIBVIRT_FWO | grep -q virbr1
+}
+
+in_system() { # FUNCTION ARGUMENT...
+	on neighbours
+	boot "$@"
 }
 
 run_boot_cases "$@"

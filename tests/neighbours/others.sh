@@ -16,6 +16,7 @@ with() { # PROGRAM OWNER REGEX TABLES FUNCTION ARGUMENT...
 }
 
 arrive() {
+	on neighbours
 	borrow_programs
 	"start_$program"
 }
