@@ -25,6 +25,7 @@ borrow_programs() {
 	name_tree "$KIND"
 	tree_is_there || skip "no system with the programs could be made: $(tail -n 1 "$FWSNAP_CACHE/log" || true)"
 	for folder in usr etc; do
+		# shellcheck disable=SC2154
 		mount -t overlay -o "lowerdir=/$folder:$layer/$folder:$tree/$folder" none "/$folder" ||
 			skip "the kernel has no overlay"
 	done
@@ -203,9 +204,10 @@ none_is_saved() { # ROOT
 	done
 }
 
-# Table by table what the current snapshot holds, by digests that know nothing of handles.
+# Table by table what the current snapshot holds, by digests that know nothing of handles. A table without
+# rules is as good as none.
 contents() { # ROOT
-	tar xzOf "$1/var/lib/fwsnap/current" MANIFEST | grep -E '^(ruleset|table|text): '
+	tar xzOf "$1/var/lib/fwsnap/current" MANIFEST | grep -E '^(ruleset|table|text): ' | grep -v ' empty=1 '
 }
 
 same_contents() { # ROOT ROOT
