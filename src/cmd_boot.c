@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "boot.h"
-#include "cmd.h"
+#include "cmd_foreign.h"
 #include "guard_tell.h"
 #include "hooks.h"
 #include "log.h"
@@ -20,6 +20,8 @@
 struct booting {
 	struct context *c;
 	bool again, link;
+	bool more; /* an interface came that was missed before: */
+	struct digest ruleset; /* if that is still what is live */
 	struct boot boot;
 };
 
@@ -58,11 +60,14 @@ static int parse(struct booting *s, int argc, char **argv)
 }
 
 /* Whether another call did all there is to do in this boot. */
-static bool is_done(const struct booting *s)
+static bool is_done(struct booting *s)
 {
 	struct boot_record r = {0};
 	bool done = !s->again && !boot_record_read(&r, s->c->opt.root) && boot_record_done(&r);
 
+	s->more = done && boot_record_can_do_more(&r);
+	s->ruleset = r.ruleset;
+	done &= !s->more;
 	boot_record_release(&r);
 	if (done)
 		log_detail("done already since the boot; --again does it again");
@@ -135,11 +140,25 @@ static bool is_pending(struct context *c)
 	return open;
 }
 
+/* Whoever changed the rules since the boot meant it. */
+static bool was_changed(struct booting *s)
+{
+	struct ruleset now = {0};
+	struct ours ours = {0};
+	bool changed = s->more && (live_open(s->c, &now, &ours) ||
+				   !digest_equal(ruleset_digest(ours.rs), s->ruleset));
+
+	ours_release(&ours);
+	ruleset_release(&now);
+	return changed;
+}
+
 static int keep(void *arg, struct ruleset *live)
 {
-	struct context *c = arg;
+	struct booting *s = arg;
+	struct context *c = s->c;
 
-	return c->store.dir ? keep_live(c, live) : 0;
+	return c->store.dir && !s->more ? keep_live(c, live) : 0;
 }
 
 /* Every rung below the first goes to the log, where stderr does not lead there already. */
@@ -191,7 +210,7 @@ static int climb(struct booting *s, bool configured)
 	b->root = s->c->opt.root;
 	b->config = &s->c->config;
 	b->keep = keep;
-	b->arg = s->c;
+	b->arg = s;
 	b->foreign = &s->c->foreign;
 	b->record.lower = !configured;
 	boot_climb(b);
@@ -230,7 +249,7 @@ int cmd_boot(struct context *c, int argc, char **argv)
 	configured = read_config(c);
 	if (!is_done(&s) && take_lock(&s)) {
 		open_store(&s);
-		if (!is_pending(c))
+		if (!is_pending(c) && !was_changed(&s))
 			status = climb(&s, configured);
 	}
 	log_set_sink(NULL);
