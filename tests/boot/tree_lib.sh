@@ -19,6 +19,8 @@ declare -A LAYER_PACKAGES=(
 	[busybox]="ifupdown- busybox-static"
 	[networkmanager]="network-manager"
 	[networkd-dispatcher]="networkd-dispatcher"
+	[neighbours]="docker.io libvirt-daemon-system libvirt-clients dnsmasq-base fail2ban sshguard netavark
+		containernetworking-plugins firewalld crowdsec-firewall-bouncer busybox-static jq"
 )
 
 # Of a kind, in $tree the system on which it stands, in $layer what is laid over it (empty: nothing).
