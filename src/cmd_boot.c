@@ -20,6 +20,8 @@
 struct booting {
 	struct context *c;
 	bool again, link;
+	bool more; /* an interface came that was missed before: */
+	struct digest ruleset; /* if that is still what is live */
 	struct boot boot;
 };
 
@@ -58,11 +60,14 @@ static int parse(struct booting *s, int argc, char **argv)
 }
 
 /* Whether another call did all there is to do in this boot. */
-static bool is_done(const struct booting *s)
+static bool is_done(struct booting *s)
 {
 	struct boot_record r = {0};
 	bool done = !s->again && !boot_record_read(&r, s->c->opt.root) && boot_record_done(&r);
 
+	s->more = done && boot_record_can_do_more(&r);
+	s->ruleset = r.ruleset;
+	done &= !s->more;
 	boot_record_release(&r);
 	if (done)
 		log_detail("done already since the boot; --again does it again");
@@ -128,11 +133,24 @@ static bool is_pending(struct context *c)
 	return open;
 }
 
+/* Whoever changed the rules since the boot meant it. */
+static bool was_changed(const struct booting *s)
+{
+	const struct capture capture = {.sink = capture_discard, .lock_wait = s->c->config.lock_wait};
+	struct ruleset now = {0};
+	bool changed = s->more && (engines_capture(&now, &capture) ||
+				   !digest_equal(ruleset_digest(&now), s->ruleset));
+
+	ruleset_release(&now);
+	return changed;
+}
+
 static int keep(void *arg, struct ruleset *live)
 {
-	struct context *c = arg;
+	struct booting *s = arg;
+	struct context *c = s->c;
 
-	return c->store.dir ? keep_live(c, live) : 0;
+	return c->store.dir && !s->more ? keep_live(c, live) : 0;
 }
 
 /* Every rung below the first goes to the log, where stderr does not lead there already. */
@@ -184,7 +202,7 @@ static int climb(struct booting *s, bool configured)
 	b->root = s->c->opt.root;
 	b->config = &s->c->config;
 	b->keep = keep;
-	b->arg = s->c;
+	b->arg = s;
 	b->record.lower = !configured;
 	boot_climb(b);
 	if (boot_record_done(&b->record))
@@ -222,7 +240,7 @@ int cmd_boot(struct context *c, int argc, char **argv)
 	configured = read_config(c);
 	if (!is_done(&s) && take_lock(&s)) {
 		open_store(&s);
-		if (!is_pending(c))
+		if (!is_pending(c) && !was_changed(&s))
 			status = climb(&s, configured);
 	}
 	log_set_sink(NULL);
