@@ -70,7 +70,7 @@ HELPERS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/*.c) \
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 ENGINE := $(patsubst %.c,$(B)/%,$(wildcard tests/engine/test_*.c tests/corpus/test_*.c tests/leaks/test_*.c))
 BOOT := $(filter-out %lib.sh,$(wildcard tests/boot/*.sh))
-DEEP := $(wildcard tests/boot/deep/*.sh)
+DEEP := $(filter-out %lib.sh,$(wildcard tests/boot/deep/*.sh))
 SCRIPTS := $(filter-out %lib.sh,$(wildcard tests/cli/*.sh tests/neighbours/*.sh tests/corpus/*.sh)) $(BOOT)
 
 Q = $(if $(V),,@)

@@ -223,8 +223,7 @@ require_rules() {
 }
 
 require_firewall() { # UNIT
-	mkdir -p "/etc/systemd/system/$1.service.d"
-	ln -s /usr/share/fwsnap/systemd/fwsnap-required.conf "/etc/systemd/system/$1.service.d/"
+	install -D -m 644 -t "/etc/systemd/system/$1.service.d" /usr/share/fwsnap/systemd/fwsnap-required.conf
 }
 
 all_is_closed() {

@@ -17,6 +17,7 @@ declare -A LAYER_PACKAGES=(
 	[ifupdown-ng]="ifupdown- ifupdown-ng"
 	[ifupdown2]="ifupdown- ifupdown2"
 	[busybox]="ifupdown- busybox-static"
+	[persistent]="iptables-persistent netfilter-persistent"
 	[networkmanager]="network-manager"
 	[networkd-dispatcher]="networkd-dispatcher"
 	[neighbours]="docker.io libvirt-daemon-system libvirt-clients dnsmasq-base fail2ban sshguard netavark
