@@ -59,6 +59,10 @@ static void fill(struct manifest *m)
 		(struct set_ref){.index = 3, .name = "bad guys", .written = true};
 	buf_add_str(&m->rs.order, "inet input 0: inet f a, ip g b\nip output -5: ip f a, ip g b\n");
 	strlist_add(&m->rs.owned, "inet firewalld");
+	m->foreign = mem_zalloc(2 * sizeof(*m->foreign));
+	m->foreign[0] = (struct manifest_foreign){str_dup("Docker"), 0, {5, 18, 0, 0, 0}};
+	m->foreign[1] = (struct manifest_foreign){str_dup("my = \\ blocker\n"), 1, {1, 2, 3, 4, 5}};
+	m->nforeign = 2;
 	m->parts = mem_zalloc(sizeof(*m->parts));
 	m->parts[0] = (struct manifest_part){str_dup("exact/0001.nft"), digest_of("p", 1), 1};
 	m->nparts = 1;
@@ -84,6 +88,12 @@ static void assert_same(const struct manifest *a, const struct manifest *b)
 	assert_string_equal(a->tags.s[1], b->tags.s[1]);
 	assert_string_equal(a->programs.s[0], b->programs.s[0]);
 	assert_string_equal(a->rs.owned.s[0], b->rs.owned.s[0]);
+	assert_int_equal(b->nforeign, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_string_equal(a->foreign[i].owner, b->foreign[i].owner);
+		assert_int_equal(a->foreign[i].tables, b->foreign[i].tables);
+		assert_memory_equal(&a->foreign[i].counts, &b->foreign[i].counts, sizeof(a->foreign[i].counts));
+	}
 	assert_true(netns_same(&a->rs.where, &b->rs.where));
 	assert_int_equal(a->rs.order.len, b->rs.order.len);
 	assert_memory_equal(a->rs.order.data, b->rs.order.data, a->rs.order.len);
@@ -234,6 +244,16 @@ static void bad_input_is_refused_with_its_line(void **state)
 		{HEAD "set: 1 written=0 a_name_of_thirty_two_characters__\n", -EBADMSG, 3},
 		{HEAD "set: 1 x\n", -EBADMSG, 3},
 		{HEAD "order: a\\nb\n", -EBADMSG, 3},
+		{HEAD "foreign: tables=1 " COUNTS "D\n", 0, 3},
+		{HEAD "foreign: tables=1 " COUNTS "\n", -EBADMSG, 3},
+		{HEAD "foreign: tables=1 " COUNTS "a\\q\n", -EBADMSG, 3},
+		{HEAD "foreign: tables=1 " COUNTS "a\\x00b\n", -EBADMSG, 3},
+		{HEAD "foreign: " COUNTS "D\n", -EBADMSG, 3},
+		{HEAD "foreign: tables=-1 " COUNTS "D\n", -EBADMSG, 3},
+		{HEAD "foreign: tables=4294967296 " COUNTS "D\n", -EBADMSG, 3},
+		{HEAD "foreign: tables=1 chains=1 D\n", -EBADMSG, 3},
+		{HEAD "foreign: D\n", -EBADMSG, 3},
+		{HEAD "foreign: \n", -EBADMSG, 3},
 		{HEAD "part: " D " 4294967296 x\n", -EBADMSG, 3},
 		{HEAD "part: " D " 1\n", -EBADMSG, 3},
 		{HEAD "part: zz 1 x\n", -EBADMSG, 3},
@@ -290,6 +310,7 @@ static void too_many_lines_are_refused(void **state)
 		{"owned: ip x\n", 99999},
 		{"set: 1 written=0 x\n", 65535},
 		{"tag: x\n", 1000},
+		{"foreign: tables=0 " COUNTS "x\n", 1000},
 	};
 
 	(void)state;
