@@ -121,6 +121,23 @@ static int load(struct parting *p)
 	return r;
 }
 
+/* For a later call, once the interfaces are there: whether what is live then is still of us. */
+static int note(struct parting *p)
+{
+	const struct capture capture = {.lock_wait = p->c->b->config->lock_wait};
+	struct boot_record *record = &p->c->b->record;
+	struct ruleset now = {0}, ours = {0};
+
+	if (!engines_capture(&now, &capture) && !foreign_cut(p->c->b->foreign, &now, &ours, NULL)) {
+		record->ruleset = ruleset_digest(&ours);
+		record->missing = p->missing;
+		p->missing = (struct strlist){NULL, 0};
+	}
+	ruleset_release(&ours);
+	ruleset_release(&now);
+	return 1;
+}
+
 int boot_try_partly(struct climb *c)
 {
 	struct parting p = {.c = c};
@@ -134,7 +151,7 @@ int boot_try_partly(struct climb *c)
 	find_missing(&p);
 	r = find_ways(&p);
 	if (r > 0)
-		r = load(&p) ? -ECANCELED : 1;
+		r = load(&p) ? -ECANCELED : note(&p);
 	free(p.ways);
 	free(p.without);
 	strlist_release(&p.missing);

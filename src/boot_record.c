@@ -2,7 +2,6 @@
 #include "boot_record.h"
 
 #include "file.h"
-#include "netns.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@ const char *const boot_rungs[BOOT_RUNGS] = {
 
 void boot_record_release(struct boot_record *r)
 {
+	strlist_release(&r->missing);
 	strlist_release(&r->reasons);
 	*r = (struct boot_record){0};
 }
@@ -26,6 +26,14 @@ void boot_record_release(struct boot_record *r)
 bool boot_record_done(const struct boot_record *r)
 {
 	return r->rung > BOOT_NOTHING && r->rung < BOOT_FAILED;
+}
+
+bool boot_record_can_do_more(const struct boot_record *r)
+{
+	for (size_t i = 0; i < r->missing.n; i++)
+		if (!if_nametoindex(r->missing.s[i]))
+			return false;
+	return r->missing.n;
 }
 
 char *boot_record_text(const struct boot_record *r)
@@ -86,6 +94,10 @@ static void parse_line(struct boot_record *r, char *line, const char **boot)
 		r->snapshot = (unsigned)strtoul(value, NULL, 10);
 	else if (!strcmp(line, "lower"))
 		r->lower = *value == '1';
+	else if (!strcmp(line, "missing"))
+		strlist_add(&r->missing, value);
+	else if (!strcmp(line, "ruleset"))
+		(void)!digest_parse(value, &r->ruleset);
 	else if (!strcmp(line, "reason"))
 		strlist_add(&r->reasons, value);
 }
@@ -111,10 +123,20 @@ int boot_record_read(struct boot_record *r, const char *root)
 	return 0;
 }
 
+static void put_list(struct buf *out, const char *key, const struct strlist *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		buf_printf(out, "%s: ", key);
+		buf_add_visible(out, l->s[i], strlen(l->s[i]));
+		buf_add_str(out, "\n");
+	}
+}
+
 int boot_record_write(const struct boot_record *r, const char *root)
 {
 	cleanup_free char *folder = str_printf("%s/run/fwsnap", root), *path = NULL;
 	cleanup_buf struct buf text = BUF_INIT;
+	char hex[DIGEST_HEX];
 	struct netns_id where;
 	int e = netns_identify(&where);
 
@@ -125,11 +147,12 @@ int boot_record_write(const struct boot_record *r, const char *root)
 		   (long long)r->when, boot_rungs[r->rung], r->lower);
 	if (r->snapshot)
 		buf_printf(&text, "snapshot: %u\n", r->snapshot);
-	for (size_t i = 0; i < r->reasons.n; i++) {
-		buf_add_str(&text, "reason: ");
-		buf_add_visible(&text, r->reasons.s[i], strlen(r->reasons.s[i]));
-		buf_add_str(&text, "\n");
+	if (r->missing.n) {
+		digest_hex(r->ruleset, hex);
+		buf_printf(&text, "ruleset: %s\n", hex);
 	}
+	put_list(&text, "missing", &r->missing);
+	put_list(&text, "reason", &r->reasons);
 	e = file_mkdir(folder, 0700);
 	return e ? e : file_replace(path, text.data, text.len);
 }

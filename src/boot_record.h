@@ -8,13 +8,15 @@
  *   rung       a word of boot_rungs
  *   snapshot   its id, if it is one
  *   lower      1: what should have been loaded could not be
+ *   missing    an interface that was not there (a line each), in rung `partly`
+ *   ruleset    digest of what was loaded then
  *   reason     what was logged on the way there (a line each)
  * The file is whole or absent, 0600.
  */
 #ifndef FWSNAP_BOOT_RECORD_H
 #define FWSNAP_BOOT_RECORD_H
 
-#include "buf.h"
+#include "ruleset.h"
 
 /* What is in force after a boot; in the order in which it is tried. */
 enum boot_rung {
@@ -38,12 +40,16 @@ struct boot_record {
 	unsigned snapshot; /* 0: none */
 	int64_t when;      /* seconds since 1970 */
 	bool lower;        /* what should have been loaded could not be */
+	struct strlist missing; /* interfaces that were not there, of rung BOOT_PARTLY */
+	struct digest ruleset;  /* of what was loaded then */
 	struct strlist reasons;
 };
 void boot_record_release(struct boot_record *r);
 
 /* Whether a ruleset of ours is in force since, so that there is nothing left to do in this boot. */
 bool boot_record_done(const struct boot_record *r);
+/* Whether some of it could not be loaded for want of interfaces, and all of these are there now. */
+bool boot_record_can_do_more(const struct boot_record *r);
 /* "the current snapshot 42, exactly". Caller frees. */
 char *boot_record_text(const struct boot_record *r);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "boot.h"
-#include "cmd.h"
+#include "cmd_foreign.h"
 #include "guard_tell.h"
 #include "hooks.h"
 #include "log.h"
@@ -20,20 +20,35 @@
 struct booting {
 	struct context *c;
 	bool again, link;
+	bool more; /* an interface came that was missed before: */
+	struct digest ruleset; /* if that is still what is live */
 	struct boot boot;
 };
 
 /* What is said goes to stderr, and is kept: for status and the log. */
 static struct strlist said;
+/* -q: it goes there only if all is not well, and then all of it. */
+static bool quiet;
 
 static void listen_in(const char *line)
 {
 	cleanup_free char *text = str_dup(strncmp(line, "fwsnap: ", 8) ? line : line + 8);
 
-	fputs(line, stderr);
+	if (!quiet)
+		fputs(line, stderr);
 	text[strcspn(text, "\n")] = '\0';
 	if (said.n < REASONS)
 		strlist_add_once(&said, text);
+}
+
+static void begin_listening(void)
+{
+	enum log_level level = log_set_level(LOG_NOTE);
+
+	quiet = level < LOG_NOTE;
+	if (level > LOG_NOTE)
+		log_set_level(level);
+	log_set_sink(listen_in);
 }
 
 static int parse(struct booting *s, int argc, char **argv)
@@ -58,11 +73,14 @@ static int parse(struct booting *s, int argc, char **argv)
 }
 
 /* Whether another call did all there is to do in this boot. */
-static bool is_done(const struct booting *s)
+static bool is_done(struct booting *s)
 {
 	struct boot_record r = {0};
 	bool done = !s->again && !boot_record_read(&r, s->c->opt.root) && boot_record_done(&r);
 
+	s->more = done && boot_record_can_do_more(&r);
+	s->ruleset = r.ruleset;
+	done &= !s->more;
 	boot_record_release(&r);
 	if (done)
 		log_detail("done already since the boot; --again does it again");
@@ -135,11 +153,25 @@ static bool is_pending(struct context *c)
 	return open;
 }
 
+/* Whoever changed the rules since the boot meant it. */
+static bool was_changed(struct booting *s)
+{
+	struct ruleset now = {0};
+	struct ours ours = {0};
+	bool changed = s->more && (live_open(s->c, &now, &ours) ||
+				   !digest_equal(ruleset_digest(ours.rs), s->ruleset));
+
+	ours_release(&ours);
+	ruleset_release(&now);
+	return changed;
+}
+
 static int keep(void *arg, struct ruleset *live)
 {
-	struct context *c = arg;
+	struct booting *s = arg;
+	struct context *c = s->c;
 
-	return c->store.dir ? keep_live(c, live) : 0;
+	return c->store.dir && !s->more ? keep_live(c, live) : 0;
 }
 
 /* Every rung below the first goes to the log, where stderr does not lead there already. */
@@ -154,16 +186,25 @@ static void tell_log(void)
 	guard_tell_log(buf_str(&text));
 }
 
+static void tell_stderr(void)
+{
+	for (size_t i = 0; i < said.n && quiet; i++)
+		fprintf(stderr, "fwsnap: %s\n", said.s[i]);
+	quiet = false;
+}
+
 static void record(struct booting *s)
 {
 	struct boot_record *r = &s->boot.record;
 	int e;
 
 	if (r->lower || r->rung == BOOT_FAILED) {
+		tell_stderr();
 		tell_log();
 		r->reasons = said;
 		said = (struct strlist){NULL, 0};
 	}
+	quiet = false;
 	e = boot_record_write(r, s->c->opt.root);
 	if (e)
 		log_errno(e, "cannot write how the boot went below '%s/run/fwsnap'", s->c->opt.root);
@@ -191,7 +232,7 @@ static int climb(struct booting *s, bool configured)
 	b->root = s->c->opt.root;
 	b->config = &s->c->config;
 	b->keep = keep;
-	b->arg = s->c;
+	b->arg = s;
 	b->foreign = &s->c->foreign;
 	b->record.lower = !configured;
 	boot_climb(b);
@@ -226,11 +267,11 @@ int cmd_boot(struct context *c, int argc, char **argv)
 	if (status)
 		return status;
 	log_set_state(NULL);
-	log_set_sink(listen_in);
+	begin_listening();
 	configured = read_config(c);
 	if (!is_done(&s) && take_lock(&s)) {
 		open_store(&s);
-		if (!is_pending(c))
+		if (!is_pending(c) && !was_changed(&s))
 			status = climb(&s, configured);
 	}
 	log_set_sink(NULL);

@@ -106,7 +106,7 @@ static int show(struct context *c, struct comparing *s)
 	if (!status) {
 		status = print(c, &d, old->label, new->label, &new->foreign);
 		if (!c->opt.json)
-			print_shares(&new->foreign);
+			print_shares(&new->foreign, false);
 	}
 	difference_release(&d);
 	return status;

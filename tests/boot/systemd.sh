@@ -223,8 +223,7 @@ require_rules() {
 }
 
 require_firewall() { # UNIT
-	mkdir -p "/etc/systemd/system/$1.service.d"
-	ln -s /usr/share/fwsnap/systemd/fwsnap-required.conf "/etc/systemd/system/$1.service.d/"
+	install -D -m 644 -t "/etc/systemd/system/$1.service.d" /usr/share/fwsnap/systemd/fwsnap-required.conf
 }
 
 all_is_closed() {
@@ -249,7 +248,8 @@ is_open() {
 	unit_is failed 1
 	is_up host0 || fail "host0 is down"
 	journal_has "NOTHING could be loaded"
-	fwsnap 3 status
+	fwsnap 7 status
+	prints "NOTHING could be loaded"
 }
 
 test_networkd_waits_for_the_rules() {
@@ -286,6 +286,60 @@ networkd_fails() {
 networkd_is_closed() {
 	all_is_closed
 	! systemctl -q is-active systemd-networkd.service || fail "networkd runs"
+}
+
+test_nftables_service_beside_us_is_named_and_its_wipe_seen() {
+	boot add_rival
+	boot rival_is_named
+}
+
+add_rival() {
+	save_everything
+	printf 'flush ruleset\ntable inet rival { }\n' >/etc/nftables.conf
+	systemctl -q enable nftables.service
+}
+
+# At boot ours come after its, and stay.
+rival_is_named() {
+	stood_before_the_network saved
+	systemctl -q is-active nftables.service || fail "nftables.service did not run"
+	journal_has "'systemctl disable nftables' ends"
+	fwsnap 0 status
+	prints "'systemctl disable nftables' ends that"
+	systemctl restart nftables.service
+	fwsnap 3 status
+	prints "'systemctl disable nftables' ends that"
+	systemctl reload fwsnap.service
+	are_live saved
+	nothing_failed
+}
+
+test_by_configuration_a_stop_saves() {
+	boot stop_without_saving
+	boot stopped_with_saving
+	boot everything_is_back
+}
+
+# A stop leaves the rules; by default it saves nothing.
+stop_without_saving() {
+	save_everything
+	systemctl start fwsnap.service
+	iptables -A INPUT -p tcp --dport 8443 -j ACCEPT
+	remember saved
+	systemctl stop fwsnap.service
+	are_live saved
+	fwsnap 3 status
+	config "save_on_stop = yes"
+	fwsnap 0 restore
+}
+
+# The machine is switched off as it should be.
+stopped_with_saving() {
+	iptables -A INPUT -p tcp --dport 8443 -j ACCEPT
+	remember saved
+	mkdir -p /etc/systemd/system/case.service.d
+	printf '[Unit]\nSuccessAction=exit\n' >/etc/systemd/system/case.service.d/exit.conf
+	systemctl daemon-reload
 }
 
 test_the_sandbox_of_the_unit_is_tight() {

@@ -8,7 +8,7 @@
 FWSNAP_CACHE=${FWSNAP_CACHE:-/var/cache/fwsnap-test}
 
 TREE_PACKAGES=systemd,systemd-sysv,dbus,libpam-systemd,login,iproute2,iptables,nftables,ipset,ifupdown
-TREE_PACKAGES+=,libmnl0,libnftnl11,zlib1g,libjansson4,libip4tc2,libip6tc2
+TREE_PACKAGES+=,kmod,libmnl0,libnftnl11,zlib1g,libjansson4,libip4tc2,libip6tc2
 
 # What a layer has more, and less: PACKAGE- is removed.
 declare -A LAYER_PACKAGES=(
@@ -17,7 +17,11 @@ declare -A LAYER_PACKAGES=(
 	[ifupdown-ng]="ifupdown- ifupdown-ng"
 	[ifupdown2]="ifupdown- ifupdown2"
 	[busybox]="ifupdown- busybox-static"
+	[persistent]="iptables-persistent netfilter-persistent"
 	[networkmanager]="network-manager"
+	[networkd-dispatcher]="networkd-dispatcher"
+	[neighbours]="docker.io libvirt-daemon-system libvirt-clients dnsmasq-base fail2ban sshguard netavark
+		containernetworking-plugins firewalld crowdsec-firewall-bouncer busybox-static jq"
 )
 
 # Of a kind, in $tree the system on which it stands, in $layer what is laid over it (empty: nothing).
@@ -92,4 +96,23 @@ install_layer() { # TREE LAYER PACKAGES
 	chroot "$2.root" sh -c 'for _ in 1 2 3; do dpkg --force-unsafe-io -B -i /debs/*.deb && exit; done; exit 1'
 	umount "$2.root/debs"
 	rm -r "$2.root/debs" "$2.root/usr/sbin/policy-rc.d"
+}
+
+# Debian's kernel for virtual machines, in $kernel: boot/vmlinuz-VERSION and lib/modules/VERSION.
+make_kernel() {
+	name_tree systemd
+	kernel=$FWSNAP_CACHE/kernel-$suite
+	[ ! -d "$kernel" ] || return 0
+	mkdir -p "$FWSNAP_CACHE" && exec 9>"$FWSNAP_CACHE/lock" && flock 9 || return
+	{ fetch_kernel || { apt-get update -qq && fetch_kernel; }; } 9>&- >"$FWSNAP_CACHE/log" 2>&1 || true
+	exec 9>&-
+	[ -d "$kernel" ]
+}
+
+fetch_kernel() {
+	local package
+	package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-6[^ ]*\)$/\1/p' | head -n 1)
+	rm -rf "$kernel.new"
+	mkdir "$kernel.new" && cd "$kernel.new" && apt-get download -qq -o APT::Sandbox::User=root "$package" &&
+		dpkg -x ./*.deb . && rm ./*.deb && cd - && mv "$kernel.new" "$kernel"
 }

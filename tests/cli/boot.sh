@@ -373,6 +373,19 @@ test_what_went_wrong_is_in_the_log() {
 	prints "2.tar.gz' is damaged"
 }
 
+test_quietly_it_says_all_of_what_went_wrong_and_nothing_else() {
+	two_versions
+	power_cycle
+	fwsnap 0 -q restore --boot
+	[ ! -s "$TMP/err" ] || fail "it said something"
+	damage 2
+	power_cycle
+	fwsnap 8 -q restore --boot
+	says "2.tar.gz' is damaged" "less than what was saved is in force: the older snapshot 1"
+	fwsnap 7 status
+	prints "less than what was saved"
+}
+
 test_hooks_are_told() {
 	load_iptables
 	fwsnap 0 save
@@ -477,7 +490,7 @@ test_without_nf_tables_a_lockdown_is_made_of_legacy_iptables() {
 	[ "$status" = 0 ] || fail "exit status $status"
 	iptables-legacy-save | grep -q fwsnap_lockdown || fail "there is no such chain"
 	ip6tables-legacy-save | grep -q fwsnap_lockdown || fail "there is no such chain of IPv6"
-	[ -z "$(nft list tables | grep -v '^# ')" ] || fail "it used nf_tables"
+	! nft list tables | grep -v '^# ' || fail "it used nf_tables"
 	reaches 22
 	! reaches 25 || fail "port 25 is open"
 	fwsnap 1 save
@@ -559,6 +572,31 @@ test_a_missing_interface_takes_its_table_to_its_text() {
 	fwsnap 3 status
 	prints "inet links differs"
 	[ "$(grep -c differs "$TMP/out")" = 1 ] || fail "more than that table is another"
+}
+
+test_once_the_interface_is_there_all_is_exact() {
+	make_link d0 50
+	load_iptables
+	load_link_rules
+	remember saved
+	fwsnap 0 save
+	power_cycle
+	ip link del d0
+	boots 8 partly
+	remember partly
+	fwsnap 0 restore --boot
+	are_live partly
+	make_link d0 60
+	nft add table ip meanwhile
+	nft add chain ip meanwhile c '{ type filter hook input priority 7; policy drop; }'
+	fwsnap 0 restore --boot # somebody changed the rules
+	nft delete table ip meanwhile
+	are_live partly
+	boots 0 exact
+	are_live saved
+	no_drift
+	fwsnap 0 list
+	[ "$(wc -l <"$TMP/out")" = 1 ] || fail "what was between was kept"
 }
 
 test_rules_by_name_need_no_interface() {
