@@ -67,6 +67,7 @@ _fwsnap() {
 		prune) choice='--keep --dry-run' ;;
 		import) choice='--message --tag --type' ;;
 		check) choice='--base --type' ;;
+		status) choice='--all' ;;
 		esac
 		;;
 	esac
