@@ -417,7 +417,7 @@ test_a_dump_with_stale_rules_of_others_does_not_bring_them_back() {
 	remember_theirs
 	sed -i '/dport 22 -j ACCEPT/a -A INPUT -p tcp -m tcp --dport 25 -j ACCEPT' "$TMP/dump"
 	fwsnap 0 apply --no-confirm "$TMP/dump"
-	says "what belongs to Docker stays as it is" "what belongs to fail2ban stays as it is"
+	says "since it belongs to Docker: 1 chain or rule" "since it belongs to fail2ban: 1 chain or rule"
 	theirs_stay
 	has "$MAIL"
 	lose
