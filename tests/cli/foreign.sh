@@ -394,6 +394,31 @@ test_what_refers_to_a_foreign_chain_that_is_not_there_is_left_out_and_named() {
 	no_drift
 }
 
+test_at_boot_too_such_a_rule_is_left_out_and_named() {
+	load_host
+	start_docker
+	iptables-nft -A INPUT -i lo -s 127.0.0.9 -j DOCKER-USER
+	fwsnap 0 save
+	lose
+	fwsnap 8 restore --boot
+	says "which refers to 'DOCKER-USER'"
+	has "$SSH"
+	has_not "-A INPUT -s 127.0.0.9/32 -i lo -j DOCKER-USER"
+	! iptables-nft-save | grep -q DOCKER || fail "Docker's rules came back"
+}
+
+test_a_boot_leaves_alone_what_was_there_first() {
+	load_host
+	fwsnap 0 save
+	lose
+	start_both
+	remember_theirs
+	fwsnap 0 restore --boot
+	theirs_stay
+	has "$SSH"
+	no_drift
+}
+
 test_who_relies_on_what_was_changed_is_named_with_the_repair() {
 	load_host
 	fwsnap 0 save
