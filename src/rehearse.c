@@ -22,7 +22,6 @@ struct rehearsing {
 	struct scratch scratch;
 	struct act *acts; /* in load order */
 	size_t n;
-	struct mentions *mentions;
 	struct strlist links; /* interfaces that the files name */
 };
 
@@ -78,14 +77,22 @@ static void read_act(struct rehearsing *g, struct act *a)
 
 	if (is_iptables(f->kind)) {
 		a->variant = find_variant(g->r->live, f);
-		iptables_mentions(&f->content, family_of(f->kind), a->variant, g->mentions);
+		iptables_mentions(&f->content, family_of(f->kind), a->variant, g->r->mentions);
 	} else if (f->kind == TEXT_IPSET) {
-		declares = ipset_mentions(&f->content, g->mentions, &a->declared);
+		declares = ipset_mentions(&f->content, g->r->mentions, &a->declared);
 	} else {
-		declares = nft_mentions(&f->content, g->mentions, &a->declared);
+		declares = nft_mentions(&f->content, g->r->mentions, &a->declared);
 	}
 	if (!declares)
 		strlist_release(&a->declared);
+}
+
+static void forget_mentions(struct rehearsal *r)
+{
+	if (r->mentions)
+		mentions_release(r->mentions);
+	free(r->mentions);
+	r->mentions = NULL;
 }
 
 /* The files in load order, and what they are about. */
@@ -104,10 +111,11 @@ static void read_acts(struct rehearsing *g)
 			if (r->files[i].kind == order[k])
 				((struct act *)array_grow(&g->acts, &g->n, sizeof(*g->acts)))
 					->file = &r->files[i];
-	g->mentions = mem_zalloc(sizeof(*g->mentions));
+	forget_mentions(g->r);
+	g->r->mentions = mem_zalloc(sizeof(*g->r->mentions));
 	for (size_t i = 0; i < g->n; i++)
 		read_act(g, &g->acts[i]);
-	mentions_sort(g->mentions);
+	mentions_sort(g->r->mentions);
 }
 
 static void find_links(struct rehearsing *g)
@@ -434,7 +442,6 @@ static void rehearsing_release(struct rehearsing *g)
 	for (size_t i = 0; i < g->n; i++)
 		strlist_release(&g->acts[i].declared);
 	free(g->acts);
-	g->r->mentions = g->mentions;
 	strlist_release(&g->links);
 }
 
@@ -461,9 +468,7 @@ int rehearse_live(struct rehearsal *r)
 void rehearsal_release(struct rehearsal *r)
 {
 	ruleset_release(&r->candidate);
-	if (r->mentions)
-		mentions_release(r->mentions);
-	free(r->mentions);
+	forget_mentions(r);
 	strlist_release(&r->resolved);
 	strlist_release(&r->touched);
 	strlist_release(&r->unmentioned);
