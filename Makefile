@@ -30,7 +30,7 @@ B := build$(if $(ASAN),-asan)$(if $(filter no,$(LEGACY)),-nolegacy)
 BUILD_PACKAGES = gcc libc6-dev make pkg-config libmnl-dev libnftnl-dev zlib1g-dev libxxhash-dev \
 	libjansson-dev libiptc-dev
 RUN_PACKAGES = iptables nftables ipset iproute2
-TEST_PACKAGES = libcmocka-dev valgrind strace jq ufw ferm python3 mmdebstrap \
+TEST_PACKAGES = libcmocka-dev valgrind strace jq ufw firewalld dbus ferm python3 mmdebstrap \
 	systemd-container
 LINT_PACKAGES = mandoc shellcheck cppcheck clang clang-tidy universal-ctags
 
@@ -59,7 +59,7 @@ HELPERS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/*.c) \
 	$(filter-out tests/engine/test_% tests/leaks/test_%,$(wildcard tests/engine/*.c tests/leaks/*.c)))
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 ENGINE := $(patsubst %.c,$(B)/%,$(wildcard tests/engine/test_*.c tests/corpus/test_*.c tests/leaks/test_*.c))
-SCRIPTS := $(filter-out %/lib.sh,$(wildcard tests/cli/*.sh tests/boot/*.sh tests/corpus/*.sh))
+SCRIPTS := $(filter-out %/lib.sh,$(wildcard tests/cli/*.sh tests/boot/*.sh tests/corpus/*.sh tests/neighbours/*.sh))
 
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1) $@")

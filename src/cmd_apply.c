@@ -2,6 +2,7 @@
 #include "difference.h"
 #include "log.h"
 #include "rehearse.h"
+#include "cmd_frontend.h"
 #include "cmd_saving.h"
 #include "cmd_trial.h"
 
@@ -21,6 +22,7 @@ struct applying {
 	struct rehearsal rehearsal;
 	struct ruleset live;
 	struct grafted grafted; /* what live is to become */
+	struct frontends frontends; /* before, in_live: they may change too */
 	struct ruleset reached; /* what others made of it in our place */
 	struct rehearse_file *files;
 	size_t nfiles;
@@ -293,7 +295,7 @@ static int attempt(struct applying *a)
 	r = rehearse_all(a);
 	if (r < 0)
 		return exit_status(r);
-	r = print_difference(a->c, &a->live, "live", a->grafted.rs, "the new rules", false);
+	r = print_difference(a->c, &a->live, "live", a->grafted.rs, "the new rules", false, NULL);
 	if (a->dry_run || (r != EXIT_DONE && r != EXIT_DIFFERS))
 		return r;
 	if (r == EXIT_DONE && changes_nothing(a))
@@ -321,6 +323,18 @@ static int run_attempts(struct applying *a)
 	return r == -ESTALE ? trial_give_up(&a->trial) : r;
 }
 
+/* What a front-end reads comes back with it. */
+static void drop_touched(struct applying *a)
+{
+	struct strlist *touched = &a->rehearsal.touched, rest = {NULL, 0};
+
+	for (size_t i = 0; i < touched->n; i++)
+		if (!frontends_own(&a->c->foreign, &a->frontends, touched->s[i]))
+			strlist_add(&rest, touched->s[i]);
+	strlist_release(touched);
+	*touched = rest;
+}
+
 /* What the guard stands behind: a command, or the files as they are; then a look at what came of it. */
 static int act(void *arg)
 {
@@ -328,6 +342,7 @@ static int act(void *arg)
 	const struct capture capture = {.lock_wait = a->c->config.lock_wait};
 	int r = rehearse_live(&a->rehearsal);
 
+	drop_touched(a);
 	if (!r)
 		r = engines_capture(&a->reached, &capture);
 	return r;
@@ -336,9 +351,26 @@ static int act(void *arg)
 static int prepare_live(void *arg)
 {
 	struct applying *a = arg;
-	int r = print_difference(a->c, &a->live, "live", &a->reached, "the new rules", false);
+	int r = print_difference(a->c, &a->live, "live", &a->reached, "the new rules", false, NULL);
+	bool same = r == EXIT_DONE;
 
-	return r == EXIT_DONE || r == EXIT_DIFFERS ? prepare_saving(a) : -ECANCELED;
+	r = same || r == EXIT_DIFFERS ? prepare_saving(a) : -ECANCELED;
+	if (!r && same)
+		note_permanent_only(a->c, &a->frontends, &a->saving.frontends);
+	return r;
+}
+
+/* What a command may do to front-ends is found out only afterwards: their way back has to be there. */
+static int look_at_frontends(struct applying *a)
+{
+	int r;
+
+	if (a->c->all)
+		return 0;
+	foreign_look(&a->c->foreign, &a->live);
+	r = frontends_look(&a->c->foreign, a->c->opt.root, FRONTENDS_ALL, &a->frontends);
+	a->trial.frontends = a->frontends.n ? &a->frontends : NULL;
+	return r;
 }
 
 static int change_live(struct applying *a)
@@ -349,6 +381,8 @@ static int change_live(struct applying *a)
 	r = snapshot_new_open(&a->saving.snapshot, &a->c->store);
 	if (!r)
 		r = capture_live(a);
+	if (!r)
+		r = look_at_frontends(a);
 	log_step(NULL);
 	a->trial.change.live = &a->live;
 	a->trial.change.target = &a->reached;
@@ -368,6 +402,7 @@ static void release(struct applying *a)
 	ruleset_release(&a->live);
 	graft_release(&a->grafted);
 	ruleset_release(&a->reached);
+	frontends_release(&a->frontends);
 	trial_release(&a->trial);
 	for (size_t i = 0; i < a->nfiles; i++)
 		rehearse_file_release(&a->files[i]);

@@ -3,6 +3,7 @@
 #include "log.h"
 #include "text.h"
 #include "cmd_foreign.h"
+#include "cmd_frontend.h"
 #include "cmd_trial.h"
 
 #include <errno.h>
@@ -23,6 +24,8 @@ struct restoring {
 	size_t ntexts;
 	struct ruleset live;
 	struct grafted grafted; /* what live is to become */
+	struct frontends frontends; /* before, if they are to become others */
+	int frontends_status;       /* EXIT_PARTIAL: not all of that could be done (logged) */
 	char *what;
 };
 
@@ -195,7 +198,7 @@ static int finish(struct restoring *s, enum change_result result)
 			 s->target.label);
 		note_missing_texts(s);
 		warn_touched(s->c, &s->live, s->grafted.rs);
-		return s->grafted.status;
+		return s->trial.kept;
 	case CHANGE_STALE:
 		return -ESTALE;
 	case CHANGE_BUSY:
@@ -219,15 +222,81 @@ static int prepare_switch(void *arg)
 	return store_prepare_switch(&s->c->store, s->target.id, s->texts, s->ntexts);
 }
 
-/* Guarded, or at once. */
+/* The rules are changed: what is foreign in them is the front-ends' own to change. */
+static int settle(void *arg)
+{
+	struct restoring *s = arg;
+	int r = frontends_put(&s->c->foreign, s->c->opt.root, s->c->config.lock_wait,
+			      &s->target.manifest.frontends);
+
+	if (r == -EHOSTDOWN)
+		s->trial.kept = EXIT_PARTIAL;
+	return r == -EHOSTDOWN ? 0 : r;
+}
+
+/* Guarded, or at once; what executes programs is undone as a guarded change is. */
 static int attempt(struct restoring *s)
 {
-	if (s->trial.no_confirm)
+	if (s->trial.no_confirm && !s->trial.frontends)
 		return finish(s, change(s));
-	tell_target(s, "restoring");
+	s->trial.guard = context_guard(s->c);
+	s->trial.what = s->what;
+	s->trial.settle = s->trial.frontends ? settle : NULL;
+	if (!s->trial.no_confirm)
+		tell_target(s, "restoring");
 	s->trial.prepare = prepare_switch;
 	s->trial.arg = s;
 	return trial_run(&s->trial);
+}
+
+/* Leaves out what is not here. */
+static void keep_known(struct restoring *s)
+{
+	struct frontends *want = &s->target.manifest.frontends, known = {NULL, 0};
+
+	for (size_t i = 0; i < want->n; i++) {
+		const struct frontends one = {&want->state[i], 1};
+
+		if (frontends_find(&s->frontends, want->state[i].name)) {
+			frontends_copy(&one, &known);
+			continue;
+		}
+		log_warning("'%s' is not here: its configuration in %s is left out", want->state[i].name,
+			    s->target.label);
+		s->frontends_status = EXIT_PARTIAL;
+	}
+	frontends_release(want);
+	*want = known;
+}
+
+/* Whether front-ends are to become others; after graft. */
+static int look_at_frontends(struct restoring *s)
+{
+	struct frontends *want = &s->target.manifest.frontends;
+	int r;
+
+	if (!want->n || s->c->all || s->trial.frontends)
+		return 0;
+	r = frontends_look(&s->c->foreign, s->c->opt.root, FRONTENDS_ALL, &s->frontends);
+	if (r)
+		return r;
+	keep_known(s);
+	if (!frontends_are(&s->frontends, want))
+		s->trial.frontends = &s->frontends;
+	return 0;
+}
+
+static int capture_all(struct restoring *s)
+{
+	int r = capture_live(s);
+
+	if (!r)
+		r = graft(s);
+	if (!r)
+		r = look_at_frontends(s);
+	if (s->frontends_status)
+		s->trial.kept = s->frontends_status;
+	return r;
 }
 
 /* An exit status. */
@@ -236,9 +305,7 @@ static int restore(struct restoring *s)
 	int r = -ESTALE;
 
 	for (unsigned i = 0; i < TRIAL_TRIES && r == -ESTALE; i++) {
-		r = capture_live(s);
-		if (!r)
-			r = graft(s);
+		r = capture_all(s);
 		r = r ? exit_status(r) : attempt(s);
 	}
 	return r == -ESTALE ? trial_give_up(&s->trial) : r;
@@ -246,15 +313,17 @@ static int restore(struct restoring *s)
 
 static int show(struct restoring *s)
 {
-	return print_difference(s->c, &s->live, "live", s->grafted.rs, s->target.label, false);
+	cleanup_strlist struct strlist lines = {NULL, 0};
+
+	if (s->trial.frontends)
+		frontends_differences(&s->frontends, &s->target.manifest.frontends, &lines);
+	return print_difference(s->c, &s->live, "live", s->grafted.rs, s->target.label, false, &lines);
 }
 
 static int dry_run(struct restoring *s)
 {
-	int r = capture_live(s);
+	int r = capture_all(s);
 
-	if (!r)
-		r = graft(s);
 	return r ? exit_status(r) : show(s);
 }
 
@@ -266,6 +335,7 @@ static void release(struct restoring *s)
 	named_release(&s->target);
 	ruleset_release(&s->live);
 	graft_release(&s->grafted);
+	frontends_release(&s->frontends);
 	free(s->what);
 }
 
@@ -441,7 +511,7 @@ static int step_back(struct restoring *s)
 	if (s->dry_run)
 		return dry_run(s);
 	r = restore(s);
-	if (r && r != s->grafted.status)
+	if (r && r != s->trial.kept)
 		return r;
 	hooks_run(&hook);
 	return mark_left(s) ? EXIT_PARTIAL : r;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd_foreign.h"
 
+#include "cmd_frontend.h"
+
 #include "log.h"
 
 #include <jansson.h>
@@ -154,6 +156,8 @@ static bool is_cut_of(struct context *c, const struct ruleset *rs, unsigned id)
 
 bool is_saved_as(struct context *c, const struct ruleset *rs, const struct manifest *m)
 {
+	if (!frontends_saved(c, m))
+		return false;
 	if (ruleset_equal(rs, &m->rs))
 		return true;
 	return m->id && !c->all && foreign_any(&c->foreign) && is_cut_of(c, rs, m->id);

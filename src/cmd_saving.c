@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd_saving.h"
 
+#include "cmd_frontend.h"
 #include "log.h"
 
 #include <errno.h>
@@ -28,7 +29,8 @@ static int compare_current(struct saving *s)
 		log_warning("the current snapshot cannot be read: a new one is made");
 		return 0;
 	}
-	s->unchanged = !s->counters && ruleset_equal(s->ours.rs, &s->current.rs);
+	s->unchanged = !s->counters && ruleset_equal(s->ours.rs, &s->current.rs) &&
+		       frontends_equal(&s->frontends, &s->current.frontends);
 	for (int kind = 0; kind < TEXT_KINDS && s->unchanged; kind++) {
 		const char *path = s->c->config.texts[kind];
 
@@ -179,7 +181,10 @@ static int add_source(struct saving *s, const struct rehearse_file *file, struct
 int saving_make(struct saving *s)
 {
 	cleanup_strlist struct strlist names = {NULL, 0};
-	int r = compare_current(s);
+	int r = s->c->all ? 0 : frontends_look(&s->c->foreign, s->c->opt.root, FRONTENDS_UNKEPT, &s->frontends);
+
+	if (!r)
+		r = compare_current(s);
 
 	/* what had no text may have one now: its program was not installed */
 	if (r || (s->unchanged && !lacks_text(&s->current)))
@@ -188,9 +193,10 @@ int saving_make(struct saving *s)
 	for (size_t i = 0; i < s->nsources && !r; i++)
 		r = add_source(s, &s->sources[i], &names);
 	s->unchanged = s->unchanged && proofs_as_before(s);
-	if (!r && !s->unchanged)
-		fill_manifest(s);
-	return r;
+	if (r || s->unchanged)
+		return r;
+	fill_manifest(s);
+	return add_frontends(&s->snapshot, &s->frontends);
 }
 
 /* What is wanted at the text paths. */
@@ -231,7 +237,7 @@ int saving_prepare(struct saving *s, unsigned *id)
 /* Names what no text carries. */
 int saving_report(const struct saving *s)
 {
-	int status = EXIT_DONE;
+	int status = report_frontends(s->c, &s->frontends);
 
 	for (size_t i = 0; i < s->texts.missing.n; i++)
 		log_warning("not installed: %s", s->texts.missing.s[i]);
@@ -254,5 +260,6 @@ void saving_release(struct saving *s)
 	snapshot_new_cancel(&s->snapshot);
 	texts_release(&s->texts);
 	manifest_release(&s->current);
+	frontends_release(&s->frontends);
 	ours_release(&s->ours);
 }

@@ -110,7 +110,7 @@ static int replace(struct trial *t)
 		return r;
 	story(t);
 	change_hold_signals(&t->signals);
-	r = guard_rearm(&t->guard, &t->pending, !t->act);
+	r = guard_rearm(&t->guard, &t->pending, !t->act, t->frontends);
 	t->replaced = !r;
 	return r || t->act || !t->prepare ? r : t->prepare(t->arg);
 }
@@ -118,7 +118,7 @@ static int replace(struct trial *t)
 /* All that can fail is done before the first rule changes. */
 static int begin(struct trial *t)
 {
-	bool same = !t->act && ruleset_equal(t->change.live, t->change.target);
+	bool same = !t->act && !t->frontends && ruleset_equal(t->change.live, t->change.target);
 	int r = same ? 0 : keep_live(t->c, t->change.live);
 
 	if (!r && t->prepare && !t->act)
@@ -129,7 +129,8 @@ static int begin(struct trial *t)
 		return r;
 	story(t);
 	change_hold_signals(&t->signals);
-	return guard_arm(&t->guard, &t->pending, t->change.live, t->act ? NULL : t->change.target);
+	return guard_arm(&t->guard, &t->pending, t->change.live, t->frontends,
+			 t->act ? NULL : t->change.target);
 }
 
 /* Files that were changed beside the rules stay as they are. */
@@ -402,7 +403,8 @@ static int swapped(struct trial *t)
 		undo_late(t);
 		return undo(t);
 	}
-	warn_touched(t->c, t->change.live, t->change.target);
+	if (!t->frontends)
+		warn_touched(t->c, t->change.live, t->change.target);
 	/* nobody holds the lock while a hook takes its time, or a person */
 	if (!t->no_confirm)
 		context_unlock(t->c);
@@ -436,7 +438,8 @@ static int change(struct trial *t)
 	case CHANGE_NOTHING:
 		log_step(NULL);
 		tell(&t->change);
-		return swapped(t);
+		log_set_state(STATE_UNDOING);
+		return t->settle && t->settle(t->arg) ? undo(t) : swapped(t);
 	case CHANGE_STALE:
 		return refused(t, -ESTALE);
 	case CHANGE_BUSY:
