@@ -41,7 +41,7 @@ struct context {
 	struct store store; /* dir NULL where there is none yet */
 	struct foreign foreign;
 	bool all;           /* --all: nothing is foreign */
-	struct frontends frontends; /* as they are (context_frontends) */
+	struct frontends frontends, frontends_all; /* as they are (context_frontends) */
 	bool frontends_known;
 	int lock;           /* -1: not held */
 };

@@ -22,7 +22,6 @@ struct applying {
 	struct rehearsal rehearsal;
 	struct ruleset live;
 	struct grafted grafted; /* what live is to become */
-	struct frontends frontends; /* before, in_live: they may change too */
 	struct ruleset reached; /* what others made of it in our place */
 	struct rehearse_file *files;
 	size_t nfiles;
@@ -329,7 +328,7 @@ static void drop_touched(struct applying *a)
 	struct strlist *touched = &a->rehearsal.touched, rest = {NULL, 0};
 
 	for (size_t i = 0; i < touched->n; i++)
-		if (!frontends_own(&a->c->foreign, &a->frontends, touched->s[i]))
+		if (!a->trial.frontends || !frontends_own(&a->c->foreign, a->trial.frontends, touched->s[i]))
 			strlist_add(&rest, touched->s[i]);
 	strlist_release(touched);
 	*touched = rest;
@@ -355,21 +354,20 @@ static int prepare_live(void *arg)
 	bool same = r == EXIT_DONE;
 
 	r = same || r == EXIT_DIFFERS ? prepare_saving(a) : -ECANCELED;
-	if (!r && same)
-		note_permanent_only(a->c, &a->frontends, &a->saving.frontends);
+	if (!r && same && a->trial.frontends)
+		note_permanent_only(a->c, a->trial.frontends, &a->saving.frontends);
 	return r;
 }
 
 /* What a command may do to front-ends is found out only afterwards: their way back has to be there. */
 static int look_at_frontends(struct applying *a)
 {
+	const struct frontends *now;
 	int r;
 
-	if (a->c->all)
-		return 0;
 	foreign_look(&a->c->foreign, &a->live);
-	r = frontends_look(&a->c->foreign, a->c->opt.root, FRONTENDS_ALL, &a->frontends);
-	a->trial.frontends = a->frontends.n ? &a->frontends : NULL;
+	r = context_frontends_all(a->c, &now);
+	a->trial.frontends = now->n ? now : NULL;
 	return r;
 }
 
@@ -402,7 +400,6 @@ static void release(struct applying *a)
 	ruleset_release(&a->live);
 	graft_release(&a->grafted);
 	ruleset_release(&a->reached);
-	frontends_release(&a->frontends);
 	trial_release(&a->trial);
 	for (size_t i = 0; i < a->nfiles; i++)
 		rehearse_file_release(&a->files[i]);

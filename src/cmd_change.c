@@ -24,7 +24,6 @@ struct restoring {
 	size_t ntexts;
 	struct ruleset live;
 	struct grafted grafted; /* what live is to become */
-	struct frontends frontends; /* before, if they are to become others */
 	int frontends_status;       /* EXIT_PARTIAL: not all of that could be done (logged) */
 	char *what;
 };
@@ -227,7 +226,7 @@ static int settle(void *arg)
 {
 	struct restoring *s = arg;
 	int r = frontends_put(&s->c->foreign, s->c->opt.root, s->c->config.lock_wait,
-			      &s->target.manifest.frontends);
+			      s->trial.frontends, &s->target.manifest.frontends);
 
 	if (r == -EHOSTDOWN)
 		s->trial.kept = EXIT_PARTIAL;
@@ -237,27 +236,33 @@ static int settle(void *arg)
 /* Guarded, or at once; what executes programs is undone as a guarded change is. */
 static int attempt(struct restoring *s)
 {
+	int r;
+
 	if (s->trial.no_confirm && !s->trial.frontends)
 		return finish(s, change(s));
 	s->trial.guard = context_guard(s->c);
-	s->trial.what = s->what;
+	if (!s->trial.within)
+		s->trial.within = TRIAL_WITHIN;
 	s->trial.settle = s->trial.frontends ? settle : NULL;
 	if (!s->trial.no_confirm)
 		tell_target(s, "restoring");
 	s->trial.prepare = prepare_switch;
 	s->trial.arg = s;
-	return trial_run(&s->trial);
+	r = trial_run(&s->trial);
+	if (r == s->trial.kept && s->trial.no_confirm)
+		log_note("restored %s", s->target.label);
+	return r;
 }
 
 /* Leaves out what is not here. */
-static void keep_known(struct restoring *s)
+static void keep_known(struct restoring *s, const struct frontends *now)
 {
 	struct frontends *want = &s->target.manifest.frontends, known = {NULL, 0};
 
 	for (size_t i = 0; i < want->n; i++) {
 		const struct frontends one = {&want->state[i], 1};
 
-		if (frontends_find(&s->frontends, want->state[i].name)) {
+		if (frontends_find(now, want->state[i].name)) {
 			frontends_copy(&one, &known);
 			continue;
 		}
@@ -273,16 +278,17 @@ static void keep_known(struct restoring *s)
 static int look_at_frontends(struct restoring *s)
 {
 	struct frontends *want = &s->target.manifest.frontends;
+	const struct frontends *now;
 	int r;
 
 	if (!want->n || s->c->all || s->trial.frontends)
 		return 0;
-	r = frontends_look(&s->c->foreign, s->c->opt.root, FRONTENDS_ALL, &s->frontends);
+	r = context_frontends_all(s->c, &now);
 	if (r)
 		return r;
-	keep_known(s);
-	if (!frontends_are(&s->frontends, want))
-		s->trial.frontends = &s->frontends;
+	keep_known(s, now);
+	if (!frontends_are(now, want))
+		s->trial.frontends = now;
 	return 0;
 }
 
@@ -316,7 +322,7 @@ static int show(struct restoring *s)
 	cleanup_strlist struct strlist lines = {NULL, 0};
 
 	if (s->trial.frontends)
-		frontends_differences(&s->frontends, &s->target.manifest.frontends, &lines);
+		frontends_differences(s->trial.frontends, &s->target.manifest.frontends, &lines);
 	return print_difference(s->c, &s->live, "live", s->grafted.rs, s->target.label, false, &lines);
 }
 
@@ -335,7 +341,6 @@ static void release(struct restoring *s)
 	named_release(&s->target);
 	ruleset_release(&s->live);
 	graft_release(&s->grafted);
-	frontends_release(&s->frontends);
 	free(s->what);
 }
 
@@ -520,7 +525,7 @@ static int step_back(struct restoring *s)
 int cmd_rollback(struct context *c, int argc, char **argv)
 {
 	static const struct option options[] = {RESTORE_OPTIONS, {NULL, 0, NULL, 0}};
-	struct restoring s = {.c = c, .trial.c = c, .trial.no_confirm = true};
+	struct restoring s = {.c = c, .trial = {.c = c, .no_confirm = true, .what = "rollback"}};
 	struct guard guard = context_guard(c);
 	struct pending p = {0};
 	int r = parse(&s, argc, argv, options);

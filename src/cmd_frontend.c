@@ -8,16 +8,30 @@
 #include <stdio.h>
 #include <string.h>
 
+int context_frontends_all(struct context *c, const struct frontends **f)
+{
+	int r;
+
+	*f = &c->frontends_all;
+	if (c->frontends_known || c->all)
+		return 0;
+	log_step("reading the configuration of front-ends");
+	r = frontends_look(&c->foreign, c->opt.root, FRONTENDS_ALL, &c->frontends_all);
+	log_step(NULL);
+	c->frontends_known = !r;
+	for (size_t i = 0; !r && i < c->frontends_all.n; i++) {
+		const struct frontends one = {&c->frontends_all.state[i], 1};
+
+		if (frontend_in_charge(&c->foreign, c->opt.root, one.state->name))
+			frontends_copy(&one, &c->frontends);
+	}
+	return r;
+}
+
 int context_frontends(struct context *c, const struct frontends **f)
 {
-	int r = 0;
+	int r = context_frontends_all(c, f);
 
-	if (!c->frontends_known && !c->all) {
-		log_step("reading the configuration of front-ends");
-		r = frontends_look(&c->foreign, c->opt.root, 0, &c->frontends);
-		log_step(NULL);
-		c->frontends_known = !r;
-	}
 	*f = &c->frontends;
 	return r;
 }

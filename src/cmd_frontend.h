@@ -8,10 +8,11 @@
 #include "cmd.h"
 
 /*
- * How front-ends are live: looked at once, after foreign_look at what is live, and kept for the command. With --all
- * there are none. 0 or -errno (logged).
+ * How front-ends are: looked at once, after foreign_look at what is live, and kept for the command; those that are in charge, or
+ * all that have a configuration. With --all there are none. 0 or -errno (logged).
  */
 must_check int context_frontends(struct context *c, const struct frontends **f);
+must_check int context_frontends_all(struct context *c, const struct frontends **f);
 
 /* Whether they are as the snapshot of this manifest has them. */
 bool frontends_saved(struct context *c, const struct manifest *m);

@@ -438,7 +438,7 @@ static int change(struct trial *t)
 	case CHANGE_NOTHING:
 		log_step(NULL);
 		tell(&t->change);
-		log_set_state(STATE_UNDOING);
+		log_set_state(NULL);
 		return t->settle && t->settle(t->arg) ? undo(t) : swapped(t);
 	case CHANGE_STALE:
 		return refused(t, -ESTALE);

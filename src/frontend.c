@@ -130,12 +130,25 @@ static int look_at_runtime(const struct foreign_frontend *f, unsigned how, struc
 	return !r && (how & FRONTENDS_UNKEPT) ? frontend_runtime_direct(f->runtime, s) : 0;
 }
 
+static bool in_charge(const struct foreign_owner *o, const char *root)
+{
+	return o->counts && is_enabled(&o->frontend, root);
+}
+
+bool frontend_in_charge(const struct foreign *f, const char *root, const char *name)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (!strcmp(f->owners[i].name, name))
+			return in_charge(&f->owners[i], root);
+	return false;
+}
+
 static int look_at(const struct foreign_owner *o, const char *root, unsigned how, struct frontends *out)
 {
 	struct frontend_state *s = frontends_add(out, o->name);
 	int r = frontend_files_look(&o->frontend, root, s);
 
-	if (r || !o->counts || !is_enabled(&o->frontend, root))
+	if (r || !in_charge(o, root))
 		return r;
 	return look_at_runtime(&o->frontend, how, s);
 }
@@ -147,8 +160,7 @@ int frontends_look(const struct foreign *f, const char *root, unsigned how, stru
 	for (size_t i = 0; i < f->n && !r; i++) {
 		const struct foreign_owner *o = &f->owners[i];
 
-		if (has_config(&o->frontend, root) &&
-		    ((how & FRONTENDS_ALL) || (o->counts && is_enabled(&o->frontend, root))))
+		if (has_config(&o->frontend, root) && ((how & FRONTENDS_ALL) || in_charge(o, root)))
 			r = look_at(o, root, how, out);
 	}
 	return r;
@@ -238,19 +250,15 @@ static int stop(struct putting *p, struct foreign_owner *o)
 	return r;
 }
 
-static int activate(struct putting *p, const struct foreign_owner *o, const struct frontend_state *now,
-		    bool changed)
+/* Also where no file is another: only a reload leaves nothing in the kernel of what was told at run time. */
+static int activate(struct putting *p, const struct foreign_owner *o, const struct frontend_state *now)
 {
-	int r = 0;
-
 	if (!now->active && is_daemon(&o->frontend)) {
 		log_error("%s does not run, or does not answer: its configuration is back, and in force once it is started",
 			  o->title);
 		return -EHOSTDOWN;
 	}
-	if (changed || !now->active)
-		r = reload(p, o);
-	return r;
+	return reload(p, o);
 }
 
 /* What was so only at run time, and what became so since. */
@@ -286,7 +294,7 @@ static int finish(struct putting *p, const struct foreign_owner *o, const struct
 static int put_state(struct putting *p, const struct frontend_state *now, const struct frontend_state *want)
 {
 	struct foreign_owner *o = find_owner(p, want->name);
-	int changed, r;
+	int r;
 
 	if (!o) {
 		log_error("there is no description of the front-end '%s'", want->name);
@@ -295,32 +303,43 @@ static int put_state(struct putting *p, const struct frontend_state *now, const 
 	if (state_is(now, want))
 		return 0;
 	log_step("reloading a front-end");
-	changed = frontend_files_put(&o->frontend, p->root, now, want);
-	if (changed < 0)
-		return changed;
+	r = frontend_files_put(&o->frontend, p->root, now, want);
+	if (r < 0)
+		return r;
 	/* what it does not have in the kernel yet it will have now */
 	o->counts |= want->active;
 	if (want->active)
-		r = activate(p, o, now, changed);
+		r = activate(p, o, now);
 	else
 		r = now->active ? stop(p, o) : 0;
 	return r ? r : finish(p, o, want);
 }
 
-static int put_all(struct putting *p, const struct frontends *want)
+static int put_all(struct putting *p, const struct frontends *now, const struct frontends *want)
+{
+	int failed = 0;
+
+	for (size_t i = 0; i < want->n; i++) {
+		static const struct frontend_state none;
+		const struct frontend_state *is = frontends_find(now, want->state[i].name);
+		int r = put_state(p, is ? is : &none, &want->state[i]);
+
+		/* what merely does not run is the least */
+		if (r && (!failed || failed == -EHOSTDOWN))
+			failed = r;
+	}
+	return failed;
+}
+
+static int look_and_put_all(struct putting *p, const struct frontends *want)
 {
 	struct frontends now = {NULL, 0};
-	int failed = 0, r = frontends_look(p->foreign, p->root, FRONTENDS_ALL, &now);
+	int r = frontends_look(p->foreign, p->root, FRONTENDS_ALL, &now);
 
-	for (size_t i = 0; i < want->n && !r; i++) {
-		static const struct frontend_state none;
-		const struct frontend_state *is = frontends_find(&now, want->state[i].name);
-		int one = put_state(p, is ? is : &none, &want->state[i]);
-
-		failed = one && failed != -EIO ? one : failed;
-	}
+	if (!r)
+		r = put_all(p, &now, want);
 	frontends_release(&now);
-	return r ? r : failed;
+	return r;
 }
 
 /* rules of ours */
@@ -354,7 +373,8 @@ static int keep_ours(const struct putting *p, struct ruleset *ours)
 	return result <= CHANGE_NOTHING ? 0 : -EIO;
 }
 
-int frontends_put(struct foreign *f, const char *root, unsigned lock_wait, const struct frontends *want)
+int frontends_put(struct foreign *f, const char *root, unsigned lock_wait, const struct frontends *now,
+		  const struct frontends *want)
 {
 	const struct capture capture = {.lock_wait = lock_wait};
 	struct putting p = {f, root, lock_wait, false};
@@ -369,7 +389,7 @@ int frontends_put(struct foreign *f, const char *root, unsigned lock_wait, const
 		r = foreign_cut(f, &live, &ours, NULL);
 	}
 	if (!r)
-		r = put_all(&p, want);
+		r = now ? put_all(&p, now, want) : look_and_put_all(&p, want);
 	if (p.ran)
 		kept = keep_ours(&p, &ours);
 	log_step(NULL);

@@ -16,7 +16,7 @@
 #include "foreign.h"
 #include "store.h"
 
-#define FRONTEND_QUERY 10
+#define FRONTEND_QUERY 15
 #define FRONTEND_RELOAD 60
 
 /*
@@ -27,6 +27,9 @@
 #define FRONTENDS_UNKEPT 2 /* names all that is not kept: more questions */
 must_check int frontends_look(const struct foreign *f, const char *root, unsigned how, struct frontends *out);
 
+/* Whether one has something in the kernel and is enabled. */
+bool frontend_in_charge(const struct foreign *f, const char *root, const char *name);
+
 /* Whether a path (without root) is of the configuration of one of these. */
 bool frontends_own(const struct foreign *f, const struct frontends *these, const char *path);
 
@@ -36,11 +39,12 @@ bool frontends_are(const struct frontends *now, const struct frontends *want);
 /*
  * Makes front-ends what `want` (with contents) has: their files, by atomic replacement, those that are not there removed; then
  * they are reloaded, or stopped if they did not run then, waited for, told what was so at run time, and
- * compared. Rules of ours that a reload wiped are put back. Does nothing where nothing differs. 0; -EHOSTDOWN: all but
+ * compared. Rules of ours that a reload wiped are put back. Does nothing where nothing differs. now: as frontends_look has all
+ * of them (NULL: it looks). 0; -EHOSTDOWN: all but
  * that a daemon does not run and reads its files when it starts (logged); other -errno (logged): not all is so.
  */
 must_check int frontends_put(struct foreign *f, const char *root, unsigned lock_wait,
-			     const struct frontends *want);
+			     const struct frontends *now, const struct frontends *want);
 
 /*
  * A reboot ends a change that nobody confirmed; the kernel forgets by itself, the files do not. So the way back of a change

@@ -305,6 +305,7 @@ int main(int argc, char **argv)
 	log_step(NULL);
 	store_close(&c.store);
 	frontends_release(&c.frontends);
+	frontends_release(&c.frontends_all);
 	foreign_release(&c.foreign);
 	config_release(&c.config);
 	return finish_output(status);

@@ -1,0 +1,160 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# ufw in charge of the rules: what it was told is saved, brought back and undone.
+# shellcheck source=tests/cli/lib.sh
+. "${0%/*}/../cli/lib.sh"
+
+AT_ONCE=4
+
+# ufw as it is after its installation; its configuration is that of ROOT.
+start() {
+	command -v ufw >/dev/null || skip "ufw is not installed"
+	mkdir -p "$ROOT/etc/ufw" "$ROOT/etc/default"
+	cp -a /etc/ufw/. "$ROOT/etc/ufw"
+	sed 's/^IPT_SYSCTL=.*/IPT_SYSCTL=/' /etc/default/ufw >"$ROOT/etc/default/ufw"
+	mount --bind "$ROOT/etc/ufw" /etc/ufw
+	mount --bind "$ROOT/etc/default" /etc/default
+	note untouched
+}
+
+tell() { # ARGUMENT...
+	ufw "$@" >"$TMP/said" 2>&1 || fail "ufw $*: $(cat "$TMP/said")"
+}
+
+# What is empty equals what is not there: tables without a rule, in which nothing is dropped.
+everything() {
+	local family
+	for family in ip ip6; do
+		"${family}tables-nft-save" | sed '/^#/d; s/ *\[[0-9]*:[0-9]*\]//; /^:.* ACCEPT$/d; /^[*C]/d' | sort
+	done
+	files | grep -E 'etc/(ufw|default)'
+}
+
+note() { # NAME
+	everything >"$TMP/all.$1"
+}
+
+all_is() { # NAME
+	everything >"$TMP/all"
+	diff "$TMP/all.$1" "$TMP/all" || fail "not as it was"
+}
+
+is_all() { # NAME
+	everything >"$TMP/all"
+	cmp -s "$TMP/all.$1" "$TMP/all"
+}
+
+not_pending() {
+	! compgen -G "$ROOT/run/fwsnap/pending.*/swapped.*" >/dev/null &&
+		! compgen -G "$ROOT/run/fwsnap/pending.*/undoing.*" >/dev/null
+}
+
+undone() { # NAME
+	within 30 not_pending || fail "it is still pending"
+	all_is "$1"
+}
+
+save_mail() {
+	start
+	tell allow 22/tcp
+	tell --force enable
+	tell allow 25,587,110,995,143,993/tcp
+	fwsnap 0 save
+	note saved
+}
+
+reboot() {
+	rm -rf "$ROOT/run"
+	nft flush ruleset
+	cp /proc/sys/kernel/random/uuid "$TMP/boot_id"
+	mount --bind "$TMP/boot_id" /proc/sys/kernel/random/boot_id
+}
+
+test_what_ufw_was_told_is_saved() {
+	save_mail
+	no_drift
+	fwsnap 0 save
+	says "unchanged since snapshot 1"
+	fwsnap 0 show @
+	prints "frontend ufw:"
+	tar xzOf "$ROOT/var/lib/fwsnap/current" frontend/ufw/etc/ufw/user.rules | cmp - /etc/ufw/user.rules
+	tell allow 9/udp
+	fwsnap 3 status
+	prints "~ufw: /etc/ufw/user.rules"
+	fwsnap 0 save
+}
+
+test_a_rule_that_nobody_confirms_is_undone() {
+	save_mail
+	fwsnap 0 run --live --within 5 -- ufw allow 26/tcp
+	never "NOT undone"
+	undone saved
+	fwsnap 0 save
+	says "unchanged since snapshot 1"
+	no_leftovers
+}
+
+test_ufw_that_nobody_wants_is_stopped_again() {
+	start
+	nft add table inet site
+	nft add chain inet site here
+	nft add rule inet site here tcp dport 22 accept
+	fwsnap 0 run --live --within 60 -- ufw --force enable
+	nft list chain ip filter ufw-user-input >/dev/null
+	fwsnap 0 rollback
+	says "undone: the old rules are back, verified"
+	all_is untouched
+	nft list chain inet site here | grep -q 22
+}
+
+test_ufw_that_was_stopped_comes_back() {
+	save_mail
+	fwsnap 0 run --live --within 60 -- ufw disable
+	fwsnap 0 rollback
+	says "undone: the old rules are back, verified"
+	all_is saved
+	ufw status | grep -q 993
+}
+
+test_a_rollback_goes_to_the_rules_before() {
+	save_mail
+	tell allow 26/tcp
+	fwsnap 0 save
+	note later
+	tell delete allow 25,587,110,995,143,993/tcp
+	fwsnap 3 rollback --dry-run
+	fwsnap 0 rollback
+	all_is later
+	fwsnap 0 rollback
+	all_is saved
+	no_drift
+}
+
+test_a_policy_of_ufw_comes_back() {
+	save_mail
+	tell default allow incoming
+	fwsnap 3 status
+	fwsnap 0 restore
+	all_is saved
+}
+
+test_a_reboot_in_the_window_brings_the_old_rules() {
+	save_mail
+	fwsnap 0 run --live --within 600 -- ufw allow 26/tcp
+	reboot
+	fwsnap 0 tag @ after
+	says "a change was pending at the reboot: the configuration of ufw is as it was before"
+	/lib/ufw/ufw-init start
+	all_is saved
+}
+
+test_a_reload_that_fails_is_told_and_lost() {
+	save_mail
+	fwsnap 0 run --live --within 60 -- ufw allow 26/tcp
+	mkdir "$TMP/none"
+	mount --bind "$TMP/none" /lib/ufw
+	fwsnap 6 rollback
+	says "'/lib/ufw/ufw-init force-reload'" "a front-end is not wholly as it was"
+}
+
+run_cases "$@"
