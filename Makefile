@@ -3,6 +3,7 @@
 # make            builds build/fwsnap: no network, no root
 # make check      unit tests, without root
 # make test       installs what is missing (Debian, root), runs all tests; last line: the sum
+# make test-boot  of these those that boot systems; test-all: the deeper ones, and all under the sanitizers
 # make leaks      the figures of packets leaked and lost, beside those of the stock programs
 # make demo       a session with changes, one of them bad, loss and restore, in a namespace of its own
 # make lint bench install uninstall clean
@@ -16,8 +17,14 @@ sbindir ?= $(PREFIX)/sbin
 mandir ?= $(PREFIX)/share/man
 sysconfdir ?= /etc
 unitdir ?= $(PREFIX)/lib/systemd/system
-# Kept out of /etc: the administrator links it from there to switch it on.
-hookdir ?= $(PREFIX)/share/fwsnap/if-pre-up.d
+# Nothing is switched on by installing: what goes to /etc on the systems that use it is kept here.
+datadir ?= $(PREFIX)/share/fwsnap
+initdir ?= $(datadir)/sysvinit
+openrcdir ?= $(datadir)/openrc
+dropindir ?= $(datadir)/systemd
+hookdir ?= $(datadir)/if-pre-up.d
+nmdir ?= $(datadir)/NetworkManager
+networkddir ?= $(datadir)/networkd-dispatcher
 completiondir ?= $(PREFIX)/share/bash-completion/completions
 
 VERSION = 0.1
@@ -32,6 +39,7 @@ BUILD_PACKAGES = gcc libc6-dev make pkg-config libmnl-dev libnftnl-dev zlib1g-de
 RUN_PACKAGES = iptables nftables ipset iproute2
 TEST_PACKAGES = libcmocka-dev valgrind strace jq ufw firewalld dbus ferm python3 mmdebstrap \
 	systemd-container
+DEEP_PACKAGES = qemu-system-x86 e2fsprogs
 LINT_PACKAGES = mandoc shellcheck cppcheck clang clang-tidy universal-ctags
 
 LIBRARIES = libmnl libnftnl zlib libxxhash jansson $(if $(filter-out no,$(LEGACY)),libiptc)
@@ -59,7 +67,9 @@ HELPERS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/*.c) \
 	$(filter-out tests/engine/test_% tests/leaks/test_%,$(wildcard tests/engine/*.c tests/leaks/*.c)))
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 ENGINE := $(patsubst %.c,$(B)/%,$(wildcard tests/engine/test_*.c tests/corpus/test_*.c tests/leaks/test_*.c))
-SCRIPTS := $(filter-out %/lib.sh,$(wildcard tests/cli/*.sh tests/boot/*.sh tests/corpus/*.sh tests/neighbours/*.sh))
+BOOT := $(filter-out %lib.sh,$(wildcard tests/boot/*.sh))
+DEEP := $(wildcard tests/boot/deep/*.sh)
+SCRIPTS := $(filter-out %lib.sh,$(wildcard tests/cli/*.sh tests/corpus/*.sh tests/neighbours/*.sh)) $(BOOT)
 
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1) $@")
@@ -72,8 +82,10 @@ ifneq ($(filter-out clean uninstall,$(or $(MAKECMDGOALS),all)),)
 include $(B)/config.mk
 endif
 goal = $(filter $(1),$(MAKECMDGOALS))
-INSTALL_FIRST = $(if $(call goal,demo bench leaks test test-all packages),$(BUILD_PACKAGES) $(RUN_PACKAGES)) \
-	$(if $(call goal,leaks test test-all packages),$(TEST_PACKAGES)) $(if $(call goal,packages),$(LINT_PACKAGES))
+TESTING = leaks test test-boot test-deep test-all packages
+INSTALL_FIRST = $(if $(call goal,demo bench $(TESTING)),$(BUILD_PACKAGES) $(RUN_PACKAGES)) \
+	$(if $(call goal,$(TESTING)),$(TEST_PACKAGES)) $(if $(call goal,packages),$(LINT_PACKAGES)) \
+	$(if $(call goal,test-deep test-all),$(DEEP_PACKAGES))
 $(B)/config.mk: FORCE
 	@set -e; mkdir -p $(@D); \
 	$(if $(strip $(INSTALL_FIRST)),tests/install-packages $(INSTALL_FIRST);) \
@@ -133,12 +145,17 @@ $(B)/tests/bench/measure $(B)/tests/cli/terminal: $(B)/%: %.c $(B)/config.mk
 
 check: $(UNIT)
 	@tests/run $(UNIT)
-test: all $(UNIT) $(ENGINE) $(B)/tests/fwsnap $(B)/tests/cli/terminal $(B)/tests/installed
-	@FWSNAP='$(abspath $(B)/fwsnap)' FWSNAP_FAULTY='$(abspath $(B)/tests/fwsnap)' \
+PROGRAMS = $(B)/fwsnap $(B)/tests/fwsnap $(B)/tests/cli/terminal $(B)/tests/installed
+RUN_TESTS = FWSNAP='$(abspath $(B)/fwsnap)' FWSNAP_FAULTY='$(abspath $(B)/tests/fwsnap)' \
 	TERMINAL='$(abspath $(B)/tests/cli/terminal)' FWSNAP_INSTALLED='$(abspath $(B)/tests/installed)' \
-	CORPUS='$(abspath $(CORPUS))' tests/run $(UNIT) $(if $(ASAN),,$(UNIT:%=valgrind:%)) \
-		$(ENGINE) $(SCRIPTS)
-test-all: test
+	CORPUS='$(abspath $(CORPUS))' tests/run
+test: $(UNIT) $(ENGINE) $(PROGRAMS)
+	@$(RUN_TESTS) $(UNIT) $(if $(ASAN),,$(UNIT:%=valgrind:%)) $(ENGINE) $(SCRIPTS)
+test-boot: $(PROGRAMS)
+	@$(RUN_TESTS) $(BOOT)
+test-deep: $(PROGRAMS)
+	@$(RUN_TESTS) $(DEEP)
+test-all: test test-deep
 	@$(MAKE) --no-print-directory test ASAN=1
 leaks: $(B)/tests/leaks/test_leaks
 	@CMOCKA_MESSAGE_OUTPUT=TAP $< --figures
@@ -157,17 +174,24 @@ install: all
 	install -D -m 644 src/man/fwsnap-snapshot.5 $(DESTDIR)$(mandir)/man5/fwsnap-snapshot.5
 	install -D -m 644 src/completions/fwsnap.bash $(DESTDIR)$(completiondir)/fwsnap
 	install -D -m 755 hooks/if-pre-up.d/fwsnap $(DESTDIR)$(hookdir)/fwsnap
+	install -D -m 755 hooks/NetworkManager/fwsnap $(DESTDIR)$(nmdir)/fwsnap
+	install -D -m 755 hooks/networkd-dispatcher/fwsnap $(DESTDIR)$(networkddir)/fwsnap
 	sed 's|/usr/sbin/fwsnap|$(sbindir)/fwsnap|' initscripts/fwsnap.service >$(B)/fwsnap.service
 	install -D -m 644 $(B)/fwsnap.service $(DESTDIR)$(unitdir)/fwsnap.service
+	install -D -m 644 initscripts/fwsnap-required.conf $(DESTDIR)$(dropindir)/fwsnap-required.conf
+	install -D -m 755 initscripts/fwsnap.sysvinit $(DESTDIR)$(initdir)/fwsnap
+	install -D -m 755 initscripts/fwsnap.openrc $(DESTDIR)$(openrcdir)/fwsnap
 	test -e $(DESTDIR)$(sysconfdir)/fwsnap/fwsnap.conf || \
 		install -D -m 644 src/fwsnap.conf $(DESTDIR)$(sysconfdir)/fwsnap/fwsnap.conf
 uninstall:
 	rm -f $(DESTDIR)$(sbindir)/fwsnap $(DESTDIR)$(mandir)/man8/fwsnap.8 \
 		$(DESTDIR)$(mandir)/man5/fwsnap.conf.5 $(DESTDIR)$(mandir)/man5/fwsnap-snapshot.5 \
-		$(DESTDIR)$(completiondir)/fwsnap $(DESTDIR)$(hookdir)/fwsnap $(DESTDIR)$(unitdir)/fwsnap.service
+		$(DESTDIR)$(completiondir)/fwsnap $(DESTDIR)$(hookdir)/fwsnap $(DESTDIR)$(nmdir)/fwsnap \
+		$(DESTDIR)$(networkddir)/fwsnap $(DESTDIR)$(unitdir)/fwsnap.service \
+		$(DESTDIR)$(dropindir)/fwsnap-required.conf $(DESTDIR)$(initdir)/fwsnap $(DESTDIR)$(openrcdir)/fwsnap
 clean:
 	rm -rf build build-asan build-nolegacy build-asan-nolegacy
 
-.PHONY: all check test test-all demo leaks bench lint packages install uninstall clean FORCE
+.PHONY: all check test test-boot test-deep test-all demo leaks bench lint packages install uninstall clean FORCE
 .SECONDARY:
 -include $(shell find $(B) -type f -name '*.d' 2>/dev/null)

@@ -51,8 +51,8 @@ static void copy_table(struct ruleset *out, const struct table *t)
 	copy->counts = t->counts;
 	copy->size = t->size;
 	buf_add(&copy->records, t->records.data, t->records.len);
-	for (size_t i = 0; i < t->chains.n; i++)
-		strlist_add(&copy->chains, t->chains.s[i]);
+	strlist_add_all(&copy->chains, &t->chains);
+	strlist_add_all(&copy->sets, &t->sets);
 }
 
 int assembly_copy(struct assembly *a, struct ruleset *from, const struct table *t, bool own)

@@ -218,6 +218,12 @@ void strlist_add_once(struct strlist *l, const char *s)
 		strlist_add(l, s);
 }
 
+void strlist_add_all(struct strlist *l, const struct strlist *more)
+{
+	for (size_t i = 0; i < more->n; i++)
+		strlist_add(l, more->s[i]);
+}
+
 static int str_compare(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);

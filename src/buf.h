@@ -71,6 +71,7 @@ struct strlist {
 void strlist_add(struct strlist *l, const char *s);
 /* Adds s unless it is there. */
 void strlist_add_once(struct strlist *l, const char *s);
+void strlist_add_all(struct strlist *l, const struct strlist *more);
 bool strlist_has(const struct strlist *l, const char *s);
 void strlist_sort(struct strlist *l);
 void strlist_release(struct strlist *l);

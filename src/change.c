@@ -75,12 +75,21 @@ static unsigned count_commits(const struct way *w)
 	return n;
 }
 
+/* Rules that stop nothing leave nothing to let through by mistake. */
+static bool stops_nothing(const struct ruleset *rs)
+{
+	for (size_t i = 0; i < rs->ntables; i++)
+		if (!rs->tables[i].empty && rs->tables[i].engine != ENGINE_IPSET)
+			return false;
+	return true;
+}
+
 /* Where there are several commits no packet meets the new part of one with the old part of another. */
 static int way_hold(struct way *w)
 {
 	int r;
 
-	if (w->held || count_commits(w) < 2)
+	if (w->held || count_commits(w) < 2 || stops_nothing(w->change->live))
 		return 0;
 	r = nft_hold(w->watch, true);
 	if (r == -EOPNOTSUPP) {

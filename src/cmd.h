@@ -70,6 +70,8 @@ int cmd_run(struct context *c, int argc, char **argv);
 int cmd_confirm(struct context *c, int argc, char **argv);
 int cmd_rollback(struct context *c, int argc, char **argv);
 int cmd_restore(struct context *c, int argc, char **argv);
+int cmd_lockdown(struct context *c, int argc, char **argv);
+int cmd_boot(struct context *c, int argc, char **argv);
 int cmd_check(struct context *c, int argc, char **argv);
 int cmd_status(struct context *c, int argc, char **argv);
 int cmd_diff(struct context *c, int argc, char **argv);
@@ -107,6 +109,9 @@ struct guard context_guard(struct context *c);
 /* EXIT_FAILED (logged, with what ends it) if a change is pending, else EXIT_DONE. */
 int refuse_pending(struct context *c);
 
+/* What `save --on-stop` asks: the configuration, and whether a boot brought less than what was saved (warned). */
+bool may_save_on_stop(struct context *c);
+
 /* Removes versions beyond those that the configuration keeps (a failure is a warning). */
 void prune_history(struct context *c);
 
@@ -127,8 +132,6 @@ must_check int named_load_here(struct context *c, const char *ref, struct named 
 /* Leaves only what is ours (of live it is that already). 0 or -errno (logged). */
 must_check int named_cut(struct context *c, struct named *n);
 void named_release(struct named *n);
-/* Whether the exact parts can be used here: they are the kernel's own structures. */
-bool of_this_machine(const struct manifest *m);
 /* The ruleset of a snapshot's texts, loaded by their programs in a scratch. 0 or -errno (logged). */
 must_check int snapshot_text_ruleset(struct context *c, unsigned id, struct ruleset *rs);
 

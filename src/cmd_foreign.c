@@ -80,8 +80,7 @@ static void note_left(const struct foreign_shares *live, const struct foreign_sh
 int graft_open(struct context *c, struct ruleset *live, struct ruleset *target, const char *what,
 	       struct grafted *g)
 {
-	cleanup_strlist struct strlist dropped = {NULL, 0};
-	struct ours l = {0}, t = {0};
+	struct foreign_notes notes = {.dropped = {NULL, 0}};
 	int r;
 
 	*g = (struct grafted){.rs = target};
@@ -90,19 +89,14 @@ int graft_open(struct context *c, struct ruleset *live, struct ruleset *target, 
 	if (c->all || !foreign_any(&c->foreign))
 		return 0;
 	g->rs = &g->made;
-	r = foreign_graft(&c->foreign, live, target, false, &g->made, &dropped);
+	r = foreign_graft(&c->foreign, live, target, false, &g->made, &notes);
 	if (!r)
-		r = ours_open(c, live, &l);
-	if (!r)
-		r = ours_open(c, target, &t);
-	if (!r)
-		note_left(&l.shares, &t.shares, what);
-	for (size_t i = 0; !r && i < dropped.n; i++) {
-		log_warning("left out: %s, which is another program's and not there", dropped.s[i]);
+		note_left(&notes.live, &notes.target, what);
+	for (size_t i = 0; !r && i < notes.dropped.n; i++) {
+		log_warning("left out: %s, which is another program's and not there", notes.dropped.s[i]);
 		g->status = EXIT_PARTIAL;
 	}
-	ours_release(&l);
-	ours_release(&t);
+	foreign_notes_release(&notes);
 	return r;
 }
 
@@ -121,21 +115,18 @@ void warn_touched(struct context *c, struct ruleset *before, struct ruleset *aft
 {
 	cleanup_strlist struct strlist lines = {NULL, 0};
 	struct foreign_shares was = {0}, is = {0};
-	struct ruleset cut[2] = {{.tables = NULL}, {.tables = NULL}};
 	int r;
 
 	foreign_look(&c->foreign, before);
 	if (!foreign_any(&c->foreign))
 		return;
-	r = foreign_cut(&c->foreign, before, &cut[0], &was);
+	r = foreign_count(&c->foreign, before, &was);
 	if (!r)
-		r = foreign_cut(&c->foreign, after, &cut[1], &is);
+		r = foreign_count(&c->foreign, after, &is);
 	if (!r)
 		foreign_touched(&was, &is, &lines);
 	for (size_t i = 0; i < lines.n; i++)
 		log_warning("%s", lines.s[i]);
-	for (size_t i = 0; i < ARRAY_SIZE(cut); i++)
-		ruleset_release(&cut[i]);
 	foreign_shares_release(&was);
 	foreign_shares_release(&is);
 }
@@ -160,7 +151,7 @@ bool is_saved_as(struct context *c, const struct ruleset *rs, const struct manif
 		return false;
 	if (ruleset_equal(rs, &m->rs))
 		return true;
-	return m->id && !c->all && foreign_any(&c->foreign) && is_cut_of(c, rs, m->id);
+	return m->id && !c->all && c->foreign.n && is_cut_of(c, rs, m->id);
 }
 
 static json_t *counts_json(const char *owner, unsigned tables, const struct table_counts *n)

@@ -3,6 +3,7 @@
 #include "cmd_frontend.h"
 #include "log.h"
 #include "text.h"
+#include "cmd_look_boot.h"
 #include "cmd_trial.h"
 
 #include <errno.h>
@@ -390,6 +391,7 @@ struct look {
 	struct manifest current;
 	struct ours ours;
 	const struct frontends *frontends;
+	unsigned damaged; /* the id of the current version, if it cannot be read */
 	struct buf differences;
 	bool drift;
 	struct pending pending;
@@ -471,7 +473,9 @@ static json_t *status_json(const struct look *l)
 	}
 	json_object_set_new(j, "live", ruleset_json(l->ours.rs));
 	json_object_set_new(j, "current",
-			    l->current.id ? json_integer(l->current.id) : json_null());
+			    l->current.id ? json_integer(l->current.id)
+			    : l->damaged  ? json_integer(l->damaged)
+					  : json_null());
 	json_object_set_new(j, "drift", json_boolean(l->drift));
 	json_object_set_new(j, "pending", pending_json(&l->pending));
 	json_object_set_new(j, "differences", differences);
@@ -479,6 +483,7 @@ static json_t *status_json(const struct look *l)
 	json_object_set_new(j, "foreign", shares_json(&l->ours.shares));
 	json_object_set_new(j, "frontends", frontends_json(l->frontends));
 	json_object_set_new(j, "owned", json_strings(&l->live.owned));
+	put_boot_json(j, l->c, &l->live);
 	return j;
 }
 
@@ -494,6 +499,8 @@ static void print_status(const struct look *l)
 	if (l->current.id)
 		printf("saved    snapshot %u, %s%s%s\n", l->current.id, time_text(l->current.created),
 		       *message ? ": " : "", message);
+	else if (l->damaged)
+		printf("saved    snapshot %u, which is damaged\n", l->damaged);
 	else
 		printf("saved    nothing yet\n");
 	print_pending(&l->pending);
@@ -512,6 +519,7 @@ static void print_status(const struct look *l)
 	print_frontends(l->frontends);
 	for (size_t i = 0; i < l->live.owned.n; i++)
 		printf("owned    %s belongs to a process and is left alone\n", l->live.owned.s[i]);
+	print_boot(l->c, &l->live);
 }
 
 static void add_differences(struct look *l)
@@ -535,13 +543,13 @@ static int look(struct look *l)
 	if (!r && l->c->store.dir)
 		r = store_current(&l->c->store, &id);
 	if (!r && id)
-		r = store_manifest(&l->c->store, id, &l->current);
+		l->damaged = store_manifest(&l->c->store, id, &l->current) < 0 ? id : 0;
 	if (!r)
 		r = context_frontends(l->c, &l->frontends);
 	if (r)
 		return r;
 	l->drift = !is_saved_as(l->c, l->ours.rs, &l->current);
-	if (l->drift && id)
+	if (l->drift && l->current.id)
 		add_differences(l);
 	return 0;
 }
@@ -559,7 +567,12 @@ int cmd_status(struct context *c, int argc, char **argv)
 		print_json(status_json(&l));
 	else if (!r)
 		print_status(&l);
-	status = r ? exit_status(r) : l.drift || pending_open(&l.pending) ? EXIT_DIFFERS : EXIT_DONE;
+	if (r)
+		status = exit_status(r);
+	else if (l.damaged)
+		status = EXIT_DAMAGED;
+	else if (l.drift || pending_open(&l.pending))
+		status = EXIT_DIFFERS;
 	pending_release(&l.pending);
 	ruleset_release(&l.live);
 	manifest_release(&l.current);

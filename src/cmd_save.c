@@ -8,13 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
-static int parse(struct saving *s, int argc, char **argv)
+static int parse(struct saving *s, int argc, char **argv, bool *on_stop)
 {
 	static const struct option options[] = {
 		{"message", required_argument, NULL, 'm'},
 		{"tag", required_argument, NULL, 't'},
 		{"counters", no_argument, NULL, 'C'},
 		{"all", no_argument, NULL, 'a'},
+		{"on-stop", no_argument, NULL, 's'},
 		{NULL, 0, NULL, 0},
 	};
 	int o;
@@ -32,6 +33,9 @@ static int parse(struct saving *s, int argc, char **argv)
 			break;
 		case 'a':
 			s->c->all = true;
+			break;
+		case 's':
+			*on_stop = true;
 			break;
 		default:
 			return EXIT_USAGE;
@@ -140,10 +144,13 @@ int cmd_save(struct context *c, int argc, char **argv)
 {
 	struct saving s = {.c = c};
 	struct ruleset live = {0};
-	int r = parse(&s, argc, argv);
+	bool on_stop = false;
+	int r = parse(&s, argc, argv, &on_stop);
 
 	if (r)
 		return r;
+	if (on_stop && !may_save_on_stop(c))
+		return EXIT_DONE;
 	r = take(&s, &live);
 	if (!r)
 		r = saving_make(&s);

@@ -2,6 +2,7 @@
 #include "cmd_saving.h"
 
 #include "cmd_frontend.h"
+#include "lockdown.h"
 #include "log.h"
 
 #include <errno.h>
@@ -178,14 +179,23 @@ static int add_source(struct saving *s, const struct rehearse_file *file, struct
 	return r;
 }
 
+static int refuse_lockdown(const struct ruleset *rs)
+{
+	if (!lockdown_is(rs))
+		return 0;
+	log_error("this is a lockdown, which is never saved: 'fwsnap restore' ends it");
+	return -ECANCELED;
+}
+
 int saving_make(struct saving *s)
 {
 	cleanup_strlist struct strlist names = {NULL, 0};
-	int r = s->c->all ? 0 : frontends_look(&s->c->foreign, s->c->opt.root, FRONTENDS_UNKEPT, &s->frontends);
+	int r = refuse_lockdown(s->ours.rs);
 
+	if (!r && !s->c->all)
+		r = frontends_look(&s->c->foreign, s->c->opt.root, FRONTENDS_UNKEPT, &s->frontends);
 	if (!r)
 		r = compare_current(s);
-
 	/* what had no text may have one now: its program was not installed */
 	if (r || (s->unchanged && !lacks_text(&s->current)))
 		return r;

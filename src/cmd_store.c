@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd.h"
 #include "log.h"
+#include "restorer.h"
 #include "text.h"
 
 #include <errno.h>
@@ -276,6 +277,28 @@ static int import_file(struct importing *s)
 	return r;
 }
 
+/* One of several text files is not all of what the next boot would load. */
+static void note_other_texts(const struct importing *s)
+{
+	const struct context *c = s->c;
+	cleanup_buf struct buf others = BUF_INIT;
+	bool one = false;
+
+	for (int kind = 0; kind < TEXT_KINDS; kind++) {
+		const char *path = c->config.texts[kind];
+		cleanup_free char *name = str_printf("%s%s", c->opt.root, path ? path : "");
+
+		if (!path || access(name, F_OK))
+			continue;
+		if (!strcmp(name, s->file))
+			one = true;
+		else
+			buf_printf(&others, "%s'%s'", others.len ? ", " : "", name);
+	}
+	if (one && others.len)
+		log_note("%s is not part of it: 'fwsnap restore text' loads all text files", buf_str(&others));
+}
+
 int cmd_import(struct context *c, int argc, char **argv)
 {
 	struct importing s = {.c = c};
@@ -291,6 +314,10 @@ int cmd_import(struct context *c, int argc, char **argv)
 	if (!r)
 		log_note("imported '%s' as snapshot %u; 'fwsnap restore %u' loads it", s.file,
 			 s.snapshot.manifest.id, s.snapshot.manifest.id);
+	if (!r) {
+		note_other_texts(&s);
+		restorers_warn(c->opt.root);
+	}
 	snapshot_new_cancel(&s.snapshot);
 	return exit_status(r);
 }

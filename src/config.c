@@ -16,7 +16,7 @@ struct key;
 /* Puts value into c; NULL, or what is wrong with it. */
 typedef const char *set_function(struct config *c, const struct key *k, const char *value);
 
-static set_function set_layout, set_text, set_folder, set_number, set_word;
+static set_function set_layout, set_text, set_folder, set_number, set_word, set_yes, set_last_resort, set_ports;
 
 /* layout comes first: the rows of the single paths then change what it set. */
 static const struct key {
@@ -35,6 +35,10 @@ static const struct key {
 	{"keep_automatic", set_number, "10", offsetof(struct config, keep_automatic)},
 	{"lock_wait", set_number, "10", offsetof(struct config, lock_wait)},
 	{"foreign", set_word, "auto", offsetof(struct config, foreign)},
+	{"last_resort", set_last_resort, "lockdown", offsetof(struct config, lockdown_last)},
+	{"lockdown_ports", set_ports, "ssh", offsetof(struct config, lockdown_ports)},
+	{"save_on_stop", set_yes, "no", offsetof(struct config, save_on_stop)},
+	{"ifupdown_block", set_yes, "yes", offsetof(struct config, ifupdown_block)},
 };
 
 static const struct layout {
@@ -129,6 +133,51 @@ static const char *set_number(struct config *c, const struct key *k, const char 
 	return NULL;
 }
 
+/* Which of two words it is. */
+static bool choose_word(struct config *c, const struct key *k, const char *value, const char *yes,
+		     const char *no)
+{
+	*(bool *)((char *)c + k->offset) = !strcmp(value, yes);
+	return !strcmp(value, yes) || !strcmp(value, no);
+}
+
+static const char *set_yes(struct config *c, const struct key *k, const char *value)
+{
+	return choose_word(c, k, value, "yes", "no") ? NULL : "is not yes or no";
+}
+
+static const char *set_last_resort(struct config *c, const struct key *k, const char *value)
+{
+	return choose_word(c, k, value, "lockdown", "none") ? NULL : "is not lockdown or none";
+}
+
+/* "22", "51820/udp" */
+static bool is_port(const char *s, size_t n)
+{
+	char *end;
+	unsigned long port = strtoul(s, &end, 10);
+	size_t rest = n - (size_t)(end - s);
+
+	return isdigit((unsigned char)*s) && port && port <= 65535 &&
+	       (!rest || (rest == 4 && (!strncmp(end, "/tcp", 4) || !strncmp(end, "/udp", 4))));
+}
+
+static const char *set_ports(struct config *c, const struct key *k, const char *value)
+{
+	static const char separators[] = ", \t";
+
+	for (const char *s = value + strspn(value, separators); *s; s += strspn(s, separators)) {
+		size_t n = strcspn(s, separators);
+
+		if ((n != 3 || strncmp(s, "ssh", n)) && (n != 4 || strncmp(s, "none", n)) &&
+		    !is_port(s, n))
+			return "has something that is not ssh, none, PORT, PORT/tcp or PORT/udp";
+		s += n;
+	}
+	replace((char **)((char *)c + k->offset), value);
+	return NULL;
+}
+
 /* The file while it is read. */
 struct reading {
 	struct given *given;
@@ -207,5 +256,6 @@ void config_release(struct config *c)
 		free(c->texts[i]);
 	free(c->store);
 	free(c->foreign);
+	free(c->lockdown_ports);
 	*c = (struct config){0};
 }

@@ -12,6 +12,10 @@
  *   keep = 50, keep_automatic = 10         versions (0..100000)
  *   lock_wait = 10                         seconds
  *   foreign = auto | none | NAME ...       descriptions of other programs' rules (foreign.h)
+ *   last_resort = lockdown | none          what a boot does if nothing that was saved can be loaded
+ *   lockdown_ports = ssh                   ways in that a lockdown leaves (lockdown.h); none
+ *   save_on_stop = no | yes                whether `save --on-stop` saves
+ *   ifupdown_block = yes | no              whether `restore --boot --link` fails if nothing is in force
  */
 #ifndef FWSNAP_CONFIG_H
 #define FWSNAP_CONFIG_H
@@ -24,6 +28,9 @@ struct config {
 	char *store;
 	unsigned keep, keep_automatic, lock_wait;
 	char *foreign;
+	char *lockdown_ports; /* as given */
+	bool lockdown_last;   /* last_resort = lockdown */
+	bool save_on_stop, ifupdown_block;
 };
 
 /*

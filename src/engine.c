@@ -115,7 +115,7 @@ int engines_digest(struct ruleset *rs, const char *name)
 
 void facts_add(struct facts *f, enum fact_kind kind, const char *value)
 {
-	strlist_add(&f->of[kind], value);
+	strlist_add_once(&f->of[kind], value);
 }
 
 void facts_add_net(struct facts *f, enum fact_kind kind, const void *address, const void *mask,

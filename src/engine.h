@@ -124,6 +124,8 @@ struct facts {
 	struct strlist of[FACT_KINDS];
 };
 
+/* Whether more is wanted of a rule than what it refers to, which is known so far. */
+typedef bool facts_wanted(void *arg, const struct item *rule, const struct facts *facts);
 typedef void rule_facts(void *arg, const struct item *rule, const struct facts *facts);
 
 struct engine {
@@ -182,18 +184,19 @@ struct engine {
 	void (*refers)(const struct table *t, const struct item *const *items, size_t n,
 		       item_reference *fn, void *arg);
 	/*
-	 * Calls fn for each rule among all items of a table of rs, in their order; the facts are borrowed. What an
-	 * engine does not understand of a rule is no fact. NULL: there are no rules.
+	 * Calls fn for each rule among all items of a table of rs, in their order; the facts are borrowed. Where `wanted`
+	 * (NULL: nowhere) does not want more they are FACT_JUMP and FACT_SET alone. What an engine does not understand of a
+	 * rule is a FACT_MATCH. NULL: there are no rules.
 	 */
 	void (*facts)(const struct ruleset *rs, const struct table *t, const struct items *items,
-		      rule_facts *fn, void *arg);
+		      facts_wanted *wanted, rule_facts *fn, void *arg);
 };
 
 extern const struct engine engine_ipset, engine_nft;
 #ifdef HAVE_LEGACY
 extern const struct engine engine_xtables;
 #endif
-/* For engines: adds a fact; forgets all. */
+/* For engines: adds a fact, once; forgets all. */
 void facts_add(struct facts *f, enum fact_kind kind, const char *value);
 /* An address of 4 or 16 bytes, and the mask that it is compared under. */
 void facts_add_net(struct facts *f, enum fact_kind kind, const void *address, const void *mask,

@@ -18,29 +18,15 @@ static void look_at(struct foreign *f, enum foreign_kind kind, enum foreign_kind
 	}
 }
 
-static void look_at_chains(struct foreign *f, const struct table *t)
+static void look_at_names(struct foreign *f, const struct table *t, const struct strlist *names,
+			  enum foreign_kind kind, enum foreign_kind user)
 {
 	struct foreign_place place = foreign_place_of(t);
 
-	for (size_t i = 0; i < t->chains.n; i++) {
-		place.word[WORD_NAME] = t->chains.s[i];
-		look_at(f, FOREIGN_CHAIN, FOREIGN_USER_CHAIN, &place);
+	for (size_t i = 0; i < names->n; i++) {
+		place.word[WORD_NAME] = names->s[i];
+		look_at(f, kind, user, &place);
 	}
-}
-
-static void look_at_sets(struct foreign *f, struct ruleset *rs, const struct table *t)
-{
-	struct foreign_place place = foreign_place_of(t);
-	struct items items = {0};
-
-	if (engines[t->engine]->items(rs, t, &items) < 0)
-		return;
-	for (size_t i = 0; i < items.n; i++) {
-		place.word[WORD_NAME] = items.item[i].name;
-		if (items.item[i].kind == ITEM_SET)
-			look_at(f, FOREIGN_SET, FOREIGN_USER_SET, &place);
-	}
-	items_release(&items);
 }
 
 void foreign_look(struct foreign *f, const struct ruleset *rs)
@@ -54,9 +40,8 @@ void foreign_look(struct foreign *f, const struct ruleset *rs)
 			look_at(f, FOREIGN_SET, FOREIGN_USER_SET, &place);
 		else if (t->engine == ENGINE_NFT)
 			look_at(f, FOREIGN_TABLE, FOREIGN_TABLE, &place);
-		look_at_chains(f, t);
-		if (t->engine == ENGINE_NFT && t->counts.sets && t->records.len)
-			look_at_sets(f, (struct ruleset *)rs, t);
+		look_at_names(f, t, &t->chains, FOREIGN_CHAIN, FOREIGN_USER_CHAIN);
+		look_at_names(f, t, &t->sets, FOREIGN_SET, FOREIGN_USER_SET);
 	}
 }
 
@@ -73,8 +58,9 @@ static bool is_kept(const struct foreign_part *p, const struct item *item)
 {
 	if (!foreign_owner_of(p, item))
 		return true;
-	return (item->kind == ITEM_CHAIN && strlist_has(&p->needed.chains, item->name)) ||
-	       (item->kind == ITEM_SET && strlist_has(&p->needed.sets, item->name));
+	if (item->kind == ITEM_CHAIN)
+		return strlist_has(&p->needed.chains, item->name) || strlist_has(&p->led_to, item->name);
+	return item->kind == ITEM_SET && strlist_has(&p->needed.sets, item->name);
 }
 
 static int cut_table(struct assembly *a, const struct foreign_part *p)

@@ -54,10 +54,7 @@ struct foreign {
 must_check int foreign_read(struct foreign *f, const char *root, const char *which);
 void foreign_release(struct foreign *f);
 
-/*
- * From here on those count whose tables, chains or ipsets are in rs, which needs no records; with records sets of
- * nf_tables are seen, too.
- */
+/* From here on those count whose tables, chains or sets are in rs, which needs no records. */
 void foreign_look(struct foreign *f, const struct ruleset *rs);
 /* Whether any counts: if not, all is ours. */
 bool foreign_any(const struct foreign *f);
@@ -92,14 +89,21 @@ char *foreign_counts_text(const struct table_counts *n, unsigned tables);
 must_check int foreign_cut(const struct foreign *f, struct ruleset *rs, struct ruleset *ours,
 			   struct foreign_shares *shares);
 
+/* The shares alone. */
+must_check int foreign_count(const struct foreign *f, struct ruleset *rs, struct foreign_shares *shares);
+
 /*
  * All with records. Fills a zeroed `out` with the target, without what is foreign there unless `all`, and all that is foreign
  * in live, each rule at its place beside ours. What foreign rules refer to is there, too, if only
- * empty. dropped: rules of the target that refer to a foreign chain or set which is not there, one line each
- * (may be NULL). 0 or -errno (logged).
+ * empty. notes (may be NULL): the caller releases them. 0 or -errno (logged).
  */
+struct foreign_notes {
+	struct strlist dropped; /* rules of the target that refer to a foreign chain or set which is not there, one line each */
+	struct foreign_shares live, target; /* what is foreign in them */
+};
 must_check int foreign_graft(const struct foreign *f, struct ruleset *live, struct ruleset *target,
-			     bool all, struct ruleset *out, struct strlist *dropped);
+			     bool all, struct ruleset *out, struct foreign_notes *notes);
+void foreign_notes_release(struct foreign_notes *n);
 
 /* Adds what a change did to the part of an owner, and what repairs it, one line each. */
 void foreign_touched(const struct foreign_shares *before, const struct foreign_shares *after,

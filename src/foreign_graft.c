@@ -17,7 +17,7 @@ struct grafting {
 	struct assembly out;
 	struct foreign_view live, target;
 	bool all; /* what is foreign in the target stays, too */
-	struct strlist *dropped;
+	struct foreign_notes *notes;
 	/* a table at hand */
 	struct foreign_part *from, *to; /* of live, of the target; NULL: there is none */
 	struct assembly_pieces pieces;
@@ -27,10 +27,11 @@ struct grafting {
 	bool *leave_out;                  /* rules of `to` that do */
 };
 
-/* Whether an item of the target is part of the result. */
+/* Whether an item of the target is part of the result. What is missing of a map's chains is made, empty. */
 static bool stays(const struct grafting *g, const struct item *item)
 {
-	return g->all || !foreign_owner_of(g->to, item);
+	return g->all || !foreign_owner_of(g->to, item) ||
+	       (item->kind == ITEM_CHAIN && strlist_has(&g->to->led_to, item->name));
 }
 
 /* What of live comes along: what is foreign, and what that cannot be without. */
@@ -205,40 +206,49 @@ static bool is_left_out(const struct grafting *g, const struct item *rule)
 	return g->leave_out && g->leave_out[rule - g->to->side.items.item];
 }
 
-/* The rules that take part: of live all in chains where any is foreign, of the target those that stay. */
-static void sort_rules(struct grafting *g)
+static void note_rules(const struct foreign_part *p, struct sorted *rules)
 {
-	for (size_t i = 0; g->from && i < g->from->side.items.n; i++)
-		if (g->from->side.items.item[i].kind == ITEM_RULE)
-			note(&g->rules_from, &g->from->side.items.item[i]);
-	sort(&g->rules_from);
-	for (size_t i = 0; g->to && i < g->to->side.items.n; i++) {
-		const struct item *rule = &g->to->side.items.item[i];
-
-		if (rule->kind == ITEM_RULE && stays(g, rule))
-			note(&g->rules_to, rule);
-	}
-	sort(&g->rules_to);
+	for (size_t i = 0; p && i < p->side.items.n; i++)
+		if (p->side.items.item[i].kind == ITEM_RULE)
+			note(rules, &p->side.items.item[i]);
+	sort(rules);
 }
 
-static void add_chain_rules(struct grafting *g, const char *chain)
+/* Caller frees. */
+static bool *which_are_foreign(const struct foreign_part *p, const struct sorted *rules)
+{
+	bool *foreign = mem_zalloc(rules->n + 1);
+
+	for (size_t i = 0; i < rules->n; i++)
+		foreign[i] = foreign_owner_of(p, rules->item[i]) != NULL;
+	return foreign;
+}
+
+/* What a program has in a chain that it made for the administrator ends it. */
+static bool is_for_users(const struct grafting *g, const struct table *t, const char *chain)
+{
+	struct foreign_place place = foreign_place_of(t);
+
+	place.word[WORD_NAME] = chain;
+	return foreign_match(g->target.foreign, FOREIGN_USER_CHAIN, &place, NULL);
+}
+
+static void add_chain_rules(struct grafting *g, const struct table *t, const char *chain)
 {
 	struct sorted from = rules_of(&g->rules_from, chain), to = rules_of(&g->rules_to, chain);
-	bool *foreign = mem_zalloc(from.n + 1);
-	size_t *slot, next = 0;
+	cleanup_free bool *theirs = which_are_foreign(g->from, &from), *foreign = which_are_foreign(g->to, &to);
+	const struct foreign_rules live = {from.item, theirs, from.n}, new = {to.item, foreign, to.n};
+	cleanup_free bool *met = mem_zalloc(to.n + 1);
+	cleanup_free size_t *slot = foreign_places(&live, &new, is_for_users(g, t, chain), met);
+	size_t next = 0;
 
-	for (size_t i = 0; i < from.n; i++)
-		foreign[i] = foreign_owner_of(g->from, from.item[i]) != NULL;
-	slot = foreign_places(from.item, foreign, from.n, to.item, to.n);
 	for (size_t i = 0; i <= to.n; i++) {
 		for (; next < from.n && (slot[next] == SIZE_MAX || slot[next] <= i); next++)
 			if (slot[next] != SIZE_MAX)
 				add(g, g->from, from.item[next]);
-		if (i < to.n && !is_left_out(g, to.item[i]))
+		if (i < to.n && !met[i] && stays(g, to.item[i]) && !is_left_out(g, to.item[i]))
 			add(g, g->to, to.item[i]);
 	}
-	free(slot);
-	free(foreign);
 }
 
 /* What rules of ours need and will not have. */
@@ -280,8 +290,8 @@ static void judge_rule(void *arg, const struct item *rule, const struct facts *f
 	g->leave_out[rule - g->to->side.items.item] = true;
 	label = table_label(g->to->side.table);
 	line = str_printf("a rule of %s %s, which refers to '%s'", label, rule->name, lost);
-	if (g->dropped)
-		strlist_add(g->dropped, line);
+	if (g->notes)
+		strlist_add(&g->notes->dropped, line);
 }
 
 static void judge_rules(struct grafting *g)
@@ -292,14 +302,15 @@ static void judge_rules(struct grafting *g)
 	if (!g->lost_chains.n && !g->lost_sets.n)
 		return;
 	g->leave_out = mem_zalloc(g->to->side.items.n + 1);
-	e->facts(g->target.rs, g->to->side.table, &g->to->side.items, judge_rule, g);
+	e->facts(g->target.rs, g->to->side.table, &g->to->side.items, NULL, judge_rule, g);
 }
 
 static int compose(struct grafting *g, const struct table *like)
 {
 	size_t chains;
 
-	sort_rules(g);
+	note_rules(g->from, &g->rules_from);
+	note_rules(g->to, &g->rules_to);
 	add_table_itself(g);
 	add_named(g, ITEM_CHAIN);
 	add_hosts(g);
@@ -311,7 +322,7 @@ static int compose(struct grafting *g, const struct table *like)
 		judge_rules(g);
 	for (size_t i = 0; i < chains; i++)
 		if (g->pieces.piece[i].item->kind == ITEM_CHAIN)
-			add_chain_rules(g, g->pieces.piece[i].item->name);
+			add_chain_rules(g, like, g->pieces.piece[i].item->name);
 	return assembly_compose(&g->out, like, &g->pieces);
 }
 
@@ -340,16 +351,15 @@ static bool is_whole(const struct grafting *g)
 
 static int graft_table(struct grafting *g, const struct table *like)
 {
-	bool from_whole, to_gone;
+	bool to_gone;
 	int r;
 
 	g->from = foreign_view_part(&g->live, like);
 	g->to = foreign_view_part(&g->target, like);
 	to_gone = !g->to || (g->to->whole && !g->all);
-	from_whole = g->from && g->from->whole;
 	if (to_gone)
 		g->to = NULL;
-	if (from_whole && to_gone)
+	if (g->from && g->from->whole && (to_gone || g->to->whole))
 		return assembly_copy(&g->out, g->live.rs, g->from->side.table, true);
 	if (to_gone && !(g->from && g->from->any))
 		return 0;
@@ -367,7 +377,7 @@ static int graft_ipset(struct grafting *g, const struct table *t, bool of_target
 	const struct foreign_part *to = foreign_view_part(&g->target, t);
 
 	if (of_target)
-		return g->all || !to->whole ? assembly_copy(&g->out, g->target.rs, t, false) : 0;
+		return to->whole && (from || !g->all) ? 0 : assembly_copy(&g->out, g->target.rs, t, false);
 	if (ruleset_counterpart(g->out.out, t) || !(from->whole || strlist_has(&g->live.relied, t->name)))
 		return 0;
 	return assembly_copy(&g->out, g->live.rs, t, true);
@@ -394,9 +404,9 @@ static int graft_tables(struct grafting *g)
 }
 
 int foreign_graft(const struct foreign *f, struct ruleset *live, struct ruleset *target, bool all,
-		  struct ruleset *out, struct strlist *dropped)
+		  struct ruleset *out, struct foreign_notes *notes)
 {
-	struct grafting g = {.all = all, .dropped = dropped};
+	struct grafting g = {.all = all, .notes = notes};
 	int r = foreign_view_open(&g.live, f, live);
 
 	if (!r)
@@ -407,11 +417,22 @@ int foreign_graft(const struct foreign *f, struct ruleset *live, struct ruleset 
 		r = graft_tables(&g);
 		if (r < 0)
 			log_errno(r, "cannot keep what is foreign in the live rules");
-		assembly_order(&g.out, &live->order, &target->order, &live->order);
+		assembly_order(&g.out, &(struct buf)BUF_INIT, &target->order, &live->order);
 	}
 	if (!r)
 		r = assembly_end(&g.out);
+	if (!r && notes) {
+		foreign_view_count(&g.live, &notes->live);
+		foreign_view_count(&g.target, &notes->target);
+	}
 	foreign_view_release(&g.live);
 	foreign_view_release(&g.target);
 	return r;
+}
+
+void foreign_notes_release(struct foreign_notes *n)
+{
+	strlist_release(&n->dropped);
+	foreign_shares_release(&n->live);
+	foreign_shares_release(&n->target);
 }

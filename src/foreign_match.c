@@ -87,7 +87,6 @@ static bool fits(const struct strlist *patterns, const char *value)
 	return false;
 }
 
-
 static bool place_holds(const struct foreign_row *row, size_t word, const char *value)
 {
 	const struct strlist *patterns = &row->patterns[word];
@@ -105,18 +104,33 @@ static bool fact_holds(const struct foreign_row *row, enum fact_kind kind, const
 	return !patterns->n || found != row->none[WORD_FACTS + kind];
 }
 
-/* It asks nothing but what the line has conditions for. */
+static bool all_fit(const struct foreign_row *row, enum fact_kind kind, const struct strlist *values)
+{
+	const struct strlist *patterns = &row->patterns[WORD_FACTS + kind];
+
+	for (size_t i = 0; i < values->n; i++)
+		if (fits(patterns, values->s[i]) == row->none[WORD_FACTS + kind])
+			return false;
+	return patterns->n || !values->n;
+}
+
+/* It asks nothing but what the line has conditions for; `same` is one for both nets. */
 static bool is_bare(const struct foreign_row *row, const struct facts *facts)
 {
-	for (int kind = FACT_IN; kind < FACT_KINDS; kind++)
-		if (facts->of[kind].n && !(row && row->patterns[WORD_FACTS + kind].n))
+	for (int kind = FACT_IN; kind < FACT_KINDS; kind++) {
+		bool net = kind == FACT_SOURCE || kind == FACT_DESTINATION;
+
+		if (!all_fit(row, kind, &facts->of[kind]) && !(net && row->patterns[WORD_SAME].n))
 			return false;
+	}
 	return true;
 }
 
 bool facts_are_bare(const struct facts *facts)
 {
-	return is_bare(NULL, facts);
+	static const struct foreign_row none;
+
+	return is_bare(&none, facts);
 }
 
 static bool is_same(const struct facts *facts)

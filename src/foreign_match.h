@@ -30,7 +30,10 @@ struct foreign_place {
 const char *foreign_row_add(struct foreign_owner *o, enum foreign_kind kind, char *value);
 void foreign_rows_release(struct foreign_owner *o);
 
-/* The owner, among those that count, with a line of this kind that holds; NULL. facts: of a rule. */
+/*
+ * The owner, among those that count, with a line of this kind that holds; NULL. facts: of a rule; NULL: nothing is asked but
+ * where it is.
+ */
 const struct foreign_owner *foreign_match(const struct foreign *f, enum foreign_kind kind,
 					  const struct foreign_place *place, const struct facts *facts);
 /* Whether one of the owner's lines of this kind holds, whether it counts or not. */

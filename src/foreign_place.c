@@ -2,9 +2,9 @@
 #include "foreign_place.h"
 
 struct placing {
-	const bool *foreign;
-	const size_t *keep; /* where each rule of live is among the new ones; SIZE_MAX: nowhere */
-	size_t n, new_n;
+	const struct foreign_rules *live, *new;
+	size_t *keep; /* where each rule of live is among the new ones; SIZE_MAX: nowhere */
+	bool last;
 };
 
 /* The next rule of ours before (step -1) or behind rule i; n: there is none. */
@@ -12,57 +12,73 @@ static size_t neighbour(const struct placing *p, size_t i, int step)
 {
 	do
 		i += (size_t)step;
-	while (i < p->n && p->foreign[i]);
-	return i < p->n ? i : p->n;
+	while (i < p->live->n && p->live->foreign[i]);
+	return i < p->live->n ? i : p->live->n;
 }
 
 static size_t place(const struct placing *p, size_t i)
 {
-	size_t before = neighbour(p, i, -1), behind = neighbour(p, i, 1);
+	size_t none = p->live->n, before = neighbour(p, i, -1), behind = neighbour(p, i, 1);
 
-	if (before == p->n)
-		return 0;
+	if (before == none)
+		return behind == none && p->last ? p->new->n : 0;
+	if (behind == none)
+		return p->new->n;
 	if (p->keep[before] != SIZE_MAX)
 		return p->keep[before] + 1;
-	if (behind == p->n)
-		return p->new_n;
 	if (p->keep[behind] != SIZE_MAX)
 		return p->keep[behind];
-	while (before < p->n && p->keep[before] == SIZE_MAX)
+	while (before != none && p->keep[before] == SIZE_MAX)
 		before = neighbour(p, before, -1);
-	return before < p->n ? p->keep[before] + 1 : 0;
+	return before != none ? p->keep[before] + 1 : 0;
 }
 
-static size_t *align(const struct item *const *a, size_t na, const struct item *const *b, size_t nb)
+/* Which rules of ours, or which foreign ones, and what they are. Caller frees both. */
+static size_t choose(const struct foreign_rules *all, bool foreign, size_t **which, struct digest **digests)
 {
-	struct digest *digests = mem_alloc((na + nb + 1) * sizeof(*digests));
-	size_t *keep = mem_alloc((na + 1) * sizeof(*keep));
+	size_t n = 0;
 
+	*which = mem_alloc((all->n + 1) * sizeof(**which));
+	*digests = mem_alloc((all->n + 1) * sizeof(**digests));
+	for (size_t i = 0; i < all->n; i++)
+		if (all->foreign[i] == foreign) {
+			(*which)[n] = i;
+			(*digests)[n++] = all->item[i]->digest;
+		}
+	return n;
+}
+
+/* Ours and foreign rules each by themselves: that one moved past the other is no reason to lose either. */
+static void align(struct placing *p, bool foreign)
+{
+	cleanup_free size_t *a = NULL, *b = NULL, *keep = NULL;
+	cleanup_free struct digest *x = NULL, *y = NULL;
+	size_t na = choose(p->live, foreign, &a, &x), nb = choose(p->new, foreign, &b, &y);
+
+	keep = mem_alloc((na + 1) * sizeof(*keep));
+	items_align(x, na, y, nb, keep);
 	for (size_t i = 0; i < na; i++)
-		digests[i] = a[i]->digest;
-	for (size_t i = 0; i < nb; i++)
-		digests[na + i] = b[i]->digest;
-	items_align(digests, na, digests + na, nb, keep);
-	free(digests);
-	return keep;
+		p->keep[a[i]] = keep[i] == SIZE_MAX ? SIZE_MAX : b[keep[i]];
 }
 
-size_t *foreign_places(const struct item *const *live, const bool *foreign, size_t n,
-		       const struct item *const *new, size_t new_n)
+size_t *foreign_places(const struct foreign_rules *live, const struct foreign_rules *new, bool last, bool *met)
 {
-	size_t *slot = mem_alloc((n + 1) * sizeof(*slot)), *keep = align(live, n, new, new_n);
-	const struct placing p = {foreign, keep, n, new_n};
-	size_t least = 0;
+	struct placing p = {live, new, mem_alloc((live->n + 1) * sizeof(*p.keep)), last};
+	size_t *slot = mem_alloc((live->n + 1) * sizeof(*slot)), least = 0;
 
-	for (size_t i = 0; i < n; i++) {
+	align(&p, false);
+	align(&p, true);
+	for (size_t i = 0; i < live->n; i++) {
 		slot[i] = SIZE_MAX;
-		if (!foreign[i] || keep[i] != SIZE_MAX)
+		if (!live->foreign[i])
 			continue;
-		slot[i] = place(&p, i);
+		if (p.keep[i] != SIZE_MAX)
+			met[p.keep[i]] = true;
+		slot[i] = p.keep[i] != SIZE_MAX ? p.keep[i] : place(&p, i);
 		if (slot[i] < least)
 			slot[i] = least;
 		least = slot[i];
 	}
-	free(keep);
+	free(p.keep);
 	return slot;
 }

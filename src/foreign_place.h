@@ -7,12 +7,19 @@
 
 #include "item.h"
 
+/* The rules of a chain, and which of them are foreign. */
+struct foreign_rules {
+	const struct item *const *item;
+	const bool *foreign;
+	size_t n;
+};
+
 /*
- * For each of the n rules of live: before which of the new ones (new_n: at the end) it is to be; SIZE_MAX: it is not
- * foreign, or among the new ones already. Ascending. What stood first stays first, what stood last stays last; else a
- * rule stays beside the neighbour of ours that is still there. Caller frees.
+ * For each rule of live: before which of the new ones (new->n: at the end) it is to be; SIZE_MAX: it is not foreign.
+ * Ascending. One that is among the new ones, too, goes where it is there: then met[] of that one is set. Of
+ * the others what stood first stays first, what stood last stays last; else a rule stays beside the neighbour of ours that is
+ * still there. With no rule of ours in live it is first, or last if `last`. met: new->n, zeroed. Caller frees.
  */
-size_t *foreign_places(const struct item *const *live, const bool *foreign, size_t n,
-		       const struct item *const *new, size_t new_n);
+size_t *foreign_places(const struct foreign_rules *live, const struct foreign_rules *new, bool last, bool *met);
 
 #endif

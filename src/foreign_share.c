@@ -99,6 +99,17 @@ void foreign_view_count(const struct foreign_view *v, struct foreign_shares *sha
 	}
 }
 
+int foreign_count(const struct foreign *f, struct ruleset *rs, struct foreign_shares *shares)
+{
+	struct foreign_view v;
+	int r = foreign_view_open(&v, f, rs);
+
+	if (!r)
+		foreign_view_count(&v, shares);
+	foreign_view_release(&v);
+	return r;
+}
+
 void foreign_shares_release(struct foreign_shares *s)
 {
 	for (size_t i = 0; i < s->n; i++) {

@@ -12,6 +12,7 @@ struct known {
 	const struct foreign_owner *owner;
 	bool user;     /* made for the administrator, who may have rules there */
 	bool has_ours; /* a user's chain: it has */
+	bool lines;    /* a chain: some line is about rules there */
 };
 
 struct viewing {
@@ -20,6 +21,7 @@ struct viewing {
 	struct foreign_place place; /* of the table */
 	struct known *known;        /* sorted by kind and name */
 	size_t n;
+	bool foreign_maps; /* they are looked at */
 };
 
 struct foreign_place foreign_place_of(const struct table *t)
@@ -51,8 +53,9 @@ static void know(struct viewing *v, const struct item *item)
 	struct foreign_place place = v->place;
 	struct known *k = array_grow(&v->known, &v->n, sizeof(*k));
 
-	place.word[WORD_NAME] = item->name;
+	place.word[WORD_NAME] = place.word[WORD_CHAIN] = item->name;
 	k->item = item;
+	k->lines = chain && foreign_match(v->view->foreign, FOREIGN_RULE, &place, NULL);
 	k->owner = foreign_match(v->view->foreign, chain ? FOREIGN_CHAIN : FOREIGN_SET, &place, NULL);
 	if (k->owner)
 		return;
@@ -104,6 +107,22 @@ static const struct foreign_owner *owner_by_reference(const struct viewing *v, c
 	return NULL;
 }
 
+/* What it leads to, or where it is, may not tell all. */
+static bool wants_facts(void *arg, const struct item *rule, const struct facts *facts)
+{
+	const struct viewing *v = arg;
+	const struct known *chain = find_known(v, ITEM_CHAIN, rule->name);
+	const struct strlist *jumps = &facts->of[FACT_JUMP];
+
+	for (size_t i = 0; i < jumps->n; i++) {
+		const struct known *k = find_known(v, ITEM_CHAIN, jumps->s[i]);
+
+		if (k && k->user)
+			return true;
+	}
+	return chain && (chain->user || (chain->lines && !chain->owner));
+}
+
 static const struct foreign_owner *owner_by_line(const struct viewing *v, const struct item *rule,
 						 const struct facts *facts)
 {
@@ -144,7 +163,7 @@ static void view_rule(void *arg, const struct item *rule, const struct facts *fa
 
 	if (!owner)
 		owner = owner_by_reference(v, facts);
-	if (!owner)
+	if (!owner && chain && chain->lines)
 		owner = owner_by_line(v, rule, facts);
 	v->part->owners[rule - v->part->side.items.item] = owner;
 	if (chain)
@@ -181,6 +200,41 @@ static void own_items(struct viewing *v)
 	}
 }
 
+static void note_led_to(void *arg, enum item_kind kind, const char *name)
+{
+	struct viewing *v = arg;
+	const struct known *k = kind == ITEM_CHAIN ? find_known(v, kind, name) : NULL;
+
+	if (k && k->owner && !v->foreign_maps)
+		strlist_add_once(&v->part->led_to, name);
+	else if (k && !k->owner && v->foreign_maps)
+		strlist_add_once(&v->part->relied.chains, name);
+}
+
+/* Where elements of maps lead to, on the other side of the border. */
+static void note_maps(struct viewing *v, const struct engine *e, bool foreign)
+{
+	const struct items *items = &v->part->side.items;
+	const struct item **elements = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < items->n; i++)
+		if (items->item[i].kind == ITEM_ELEMENT && foreign == (v->part->owners[i] != NULL))
+			*(const struct item **)array_grow(&elements, &n, sizeof(*elements)) = &items->item[i];
+	v->foreign_maps = foreign;
+	if (n)
+		e->refers(v->part->side.table, elements, n, note_led_to, v);
+	free(elements);
+}
+
+static bool has_foreign_chain(const struct viewing *v)
+{
+	for (size_t i = 0; i < v->n; i++)
+		if (v->known[i].item->kind == ITEM_CHAIN && v->known[i].owner)
+			return true;
+	return false;
+}
+
 /* A table in which nothing is ours is foreign as a whole. */
 static void own_table(struct foreign_part *p)
 {
@@ -214,10 +268,14 @@ static int view_table(struct foreign_view *view, struct foreign_part *part)
 	if (v.n)
 		qsort(v.known, v.n, sizeof(*v.known), compare_known);
 	if (e->facts)
-		e->facts(view->rs, part->side.table, items, view_rule, &v);
+		e->facts(view->rs, part->side.table, items, wants_facts, view_rule, &v);
 	take_back(&v);
 	own_items(&v);
 	own_table(part);
+	if (e->refers && has_foreign_chain(&v))
+		note_maps(&v, e, false);
+	if (e->refers && part->any)
+		note_maps(&v, e, true);
 	free(v.known);
 	return 0;
 }
@@ -275,6 +333,7 @@ void foreign_view_release(struct foreign_view *v)
 		free(p->owners);
 		names_release(&p->needed);
 		names_release(&p->relied);
+		strlist_release(&p->led_to);
 	}
 	free(v->parts);
 	strlist_release(&v->needed);

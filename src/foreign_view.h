@@ -21,6 +21,7 @@ struct foreign_part {
 	bool any;                            /* something is foreign */
 	struct foreign_names needed; /* foreign, and rules of ours refer to it */
 	struct foreign_names relied; /* ours, and foreign rules refer to it */
+	struct strlist led_to;       /* foreign chains that maps of ours lead to */
 };
 
 struct foreign_view {

@@ -4,9 +4,9 @@
  *
  * All executable files there whose names are of letters, digits, "_" and "-" are run in the order of their names, one after the
  * other, with the event as their argument and in the environment:
- *   FWSNAP_EVENT    pre-change, post-change, post-rollback
+ *   FWSNAP_EVENT    pre-change, post-change, post-rollback, boot
  *   FWSNAP_COMMAND  what changes the rules: "apply /etc/iptables.test.rules", "rollback"
- *   FWSNAP_RESULT   post-change: done, pending; post-rollback: undone, lost
+ *   FWSNAP_RESULT   post-change: done, pending; post-rollback: undone, lost; boot: a word of boot_rungs
  *   FWSNAP_ROOT     DIR of --root
  * A file that others than root could write, or any in a folder that they could, is not run (warned). What they print is shown on stderr.
  */
@@ -18,6 +18,7 @@
 #define HOOK_PRE_CHANGE "pre-change"
 #define HOOK_POST_CHANGE "post-change"
 #define HOOK_POST_ROLLBACK "post-rollback"
+#define HOOK_BOOT "boot"
 
 struct hook {
 	const char *root; /* "" */

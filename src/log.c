@@ -77,9 +77,12 @@ void log_set_state(const char *text)
 	state = text;
 }
 
-void log_set_sink(log_sink *sink)
+log_sink *log_set_sink(log_sink *sink)
 {
+	log_sink *before = line_sink;
+
 	line_sink = sink;
+	return before;
 }
 
 const char *log_state(void)

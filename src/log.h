@@ -24,9 +24,9 @@ void log_set_level(enum log_level level);
 void log_set_state(const char *state);
 const char *log_state(void);
 
-/* Where messages go, each a line with its newline; NULL: to stderr. */
+/* Where messages go, each a line with its newline; NULL: to stderr. Returns where they went before. */
 typedef void log_sink(const char *line);
-void log_set_sink(log_sink *sink);
+log_sink *log_set_sink(log_sink *sink);
 
 /* "fwsnap: TEXT; STATE". Returns nothing: for errors that are not an errno. */
 void log_error(const char *format, ...) printf_like(1, 2);

@@ -15,7 +15,7 @@
 
 static const struct command commands[] = {
 	{"save", cmd_save, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_CREATE | NEEDS_SETTLED,
-	 "[-m TEXT] [--tag NAME] [--counters] [--all]",
+	 "[-m TEXT] [--tag NAME] [--counters] [--all] [--on-stop]",
 	 "keep the running rules: history, and text for the next boot"},
 	{"apply", cmd_apply, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_CREATE,
 	 "[FILE ...|-] [--within SEC|--no-confirm] [--dry-run] [-m TEXT] [--type TYPE] [--allow-empty] "
@@ -29,8 +29,10 @@ static const struct command commands[] = {
 	{"rollback", cmd_rollback, NEEDS_ADMIN | NEEDS_LOCK, "[--dry-run] [--all]",
 	 "undo the pending change, or go one step back"},
 	{"restore", cmd_restore, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_SETTLED,
-	 "[REF] [--all] [--dry-run] [--within SEC|--no-confirm]",
+	 "[REF] [--all] [--dry-run] [--within SEC|--no-confirm] | --boot [--again] [--link]",
 	 "load a snapshot (default: the current one) exactly"},
+	{"lockdown", cmd_lockdown, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_CREATE | NEEDS_SETTLED,
+	 "[--within SEC|--no-confirm]", "let in established connections and the ways in that are configured, no more"},
 	{"check", cmd_check, NEEDS_NO_STORE, "FILE ... [--base empty|live] [--type ipset|iptables|ip6tables|nft]",
 	 "whether files load, tried in a private namespace; live stays as it is"},
 	{"status", cmd_status, NEEDS_ADMIN, "[--all]", "what runs, what is saved, and whether they differ"},
@@ -48,6 +50,12 @@ static const struct command commands[] = {
 	 "FILE [-m TEXT] [--tag NAME] [--type ipset|iptables|ip6tables|nft]",
 	 "add a snapshot or a text of rules to the history; live stays as it is"},
 	{"guard", cmd_guard, NEEDS_ADMIN | NEEDS_NO_MORE, "ID", NULL},
+};
+
+/* `restore --boot`: it sees to the rest of its needs itself, as nothing of that may stop it. */
+static const struct command boot_command = {
+	"restore", cmd_boot, NEEDS_ADMIN | NEEDS_NO_MORE, "--boot [--again] [--link]",
+	"load the best that can be had of what was saved, once a boot",
 };
 
 static const struct option global_options[] = {
@@ -99,10 +107,13 @@ int exit_status(int r)
 	}
 }
 
-static const struct command *find_command(const char *name)
+static const struct command *find_command(int argc, char **argv)
 {
+	for (int a = 1; a < argc && !strcmp(argv[0], boot_command.name); a++)
+		if (!strcmp(argv[a], "--boot"))
+			return &boot_command;
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		if (!strcmp(commands[i].name, name))
+		if (!strcmp(commands[i].name, argv[0]))
 			return &commands[i];
 	return NULL;
 }
@@ -286,7 +297,7 @@ int main(int argc, char **argv)
 		return finish_output(status);
 	if (optind == argc)
 		return usage(stderr, EXIT_USAGE);
-	c.command = find_command(argv[optind]);
+	c.command = find_command(argc - optind, argv + optind);
 	if (!c.command) {
 		fprintf(stderr, "fwsnap: unknown command '%s'\n", argv[optind]);
 		return usage(stderr, EXIT_USAGE);

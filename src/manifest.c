@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <time.h>
 
 const char *const manifest_engines[ENGINE_COUNT] = {
@@ -284,4 +285,12 @@ void manifest_retag(const struct buf *text, const char *tag, bool add, struct bu
 	}
 	if (add)
 		buf_printf(out, "%s\n", want);
+}
+
+bool of_this_machine(const struct manifest *m)
+{
+	struct utsname u;
+
+	uname(&u);
+	return !m->machine || !strcmp(m->machine, u.machine);
 }

@@ -158,6 +158,8 @@ must_check int manifest_parse(struct manifest *m, const void *data, size_t n, un
 void manifest_retag(const struct buf *text, const char *tag, bool add, struct buf *out);
 /* Appends the text form `text` with another kind: "saved", "left". */
 void manifest_rekind(const struct buf *text, const char *kind, struct buf *out);
+/* Whether the exact parts can be used here: they are the kernel's own structures. */
+bool of_this_machine(const struct manifest *m);
 /* The text record of a path, or NULL. */
 const struct manifest_text *manifest_text(const struct manifest *m, const char *path);
 

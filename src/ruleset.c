@@ -51,6 +51,7 @@ static void table_release(struct table *t)
 	free(t->type);
 	buf_release(&t->records);
 	strlist_release(&t->chains);
+	strlist_release(&t->sets);
 }
 
 void ruleset_release(struct ruleset *rs)
@@ -92,9 +93,9 @@ void ruleset_outline(const struct ruleset *rs, struct ruleset *out)
 		t->name = str_dup(t->name);
 		t->type = t->type ? str_dup(t->type) : NULL;
 		t->records = (struct buf)BUF_INIT;
-		t->chains = (struct strlist){NULL, 0};
-		for (size_t j = 0; j < rs->tables[i].chains.n; j++)
-			strlist_add(&t->chains, rs->tables[i].chains.s[j]);
+		t->chains = t->sets = (struct strlist){NULL, 0};
+		strlist_add_all(&t->chains, &rs->tables[i].chains);
+		strlist_add_all(&t->sets, &rs->tables[i].sets);
 	}
 }
 

@@ -20,7 +20,8 @@
  *   Dynamic (kept and restored, neither drift nor a reason for a new version):
  *     elements with a timeout, elements of sets that a rule adds to (dynset, SET).
  *   Empty equals absent: a legacy table with built-in chains, policy accept, no
- *     rules; an nf_tables base chain with no rule and policy accept.
+ *     rules; an nf_tables base chain with no rule and policy accept, and a table of
+ *     nothing but such chains (iptables-nft makes one for every table that is looked at).
  *   Everything else counts, the order of rules and of base chains of equal
  *     priority included. Interfaces and ipsets count by name.
  * Each engine reduces a table to digests under these rules: for every record the
@@ -56,7 +57,7 @@ struct table {
 	struct table_counts counts;
 	size_t size;           /* bytes of the records, whether they are here or streamed away */
 	struct buf records;    /* empty when the capture was streamed */
-	struct strlist chains; /* names of its named chains, in dump order */
+	struct strlist chains, sets; /* names of those that have one, in dump order */
 };
 
 /* An interface that the records name by index, or that a hook is bound to. */

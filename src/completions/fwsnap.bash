@@ -13,7 +13,7 @@ _fwsnap_refs() {
 }
 
 _fwsnap() {
-	local commands='save apply run confirm rollback restore check list show diff verify tag untag prune export import status'
+	local commands='save apply run confirm rollback restore lockdown check list show diff verify tag untag prune export import status'
 	local word command='' root='' previous=${COMP_WORDS[COMP_CWORD - 1]} current=${COMP_WORDS[COMP_CWORD]} i choice=''
 
 	COMPREPLY=()
@@ -54,11 +54,12 @@ _fwsnap() {
 	*)
 		case $command in
 		'') choice="$commands --root --config --json --color --quiet --verbose --help --version" ;;
-		save) choice='--message --tag --counters --all' ;;
+		save) choice='--message --tag --counters --all --on-stop' ;;
 		apply) choice='--within --no-confirm --dry-run --message --type --allow-empty --force-remove --no-rehearsal --replace-pending' ;;
 		run) choice='--live --within --no-confirm --dry-run --message --allow-empty --replace-pending' ;;
 		rollback) choice='--dry-run --all' ;;
-		restore) choice="$(_fwsnap_refs "$root") --all --dry-run --within --no-confirm" ;;
+		restore) choice="$(_fwsnap_refs "$root") --all --dry-run --within --no-confirm --boot --again --link" ;;
+		lockdown) choice='--within --no-confirm' ;;
 		show) choice="$(_fwsnap_refs "$root") --format" ;;
 		diff) choice="$(_fwsnap_refs "$root") --dynamic" ;;
 		verify | tag | export) choice=$(_fwsnap_refs "$root") ;;

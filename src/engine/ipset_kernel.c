@@ -211,6 +211,53 @@ static int send_record(struct ipset_kernel *k, const struct nlmsghdr *record, co
 	return netlink_run(&k->netlink, nlh, NULL, NULL);
 }
 
+static int see_revision(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct nlattr *tb[IPSET_ATTR_CMD_MAX + 1];
+	size_t len;
+	const struct nlattr *first = netlink_first(nlh, &len);
+
+	netlink_attributes(first, len, tb, IPSET_ATTR_CMD_MAX);
+	if (tb[IPSET_ATTR_REVISION])
+		*(int *)arg = *(uint8_t *)mnl_attr_get_payload(tb[IPSET_ATTR_REVISION]);
+	return 0;
+}
+
+/* The newest revision of a type that this kernel has, or -1. */
+static int newest_revision(struct ipset_kernel *k, const struct nlattr **create)
+{
+	struct nlmsghdr *nlh = begin(k, IPSET_CMD_TYPE, NULL);
+	int revision = -1;
+
+	mnl_attr_put_strz(nlh, IPSET_ATTR_TYPENAME, netlink_str(create[IPSET_ATTR_TYPENAME]));
+	mnl_attr_put_u8(nlh, IPSET_ATTR_FAMILY, *(uint8_t *)mnl_attr_get_payload(create[IPSET_ATTR_FAMILY]));
+	return netlink_run(&k->netlink, nlh, see_revision, &revision) < 0 ? -1 : revision;
+}
+
+/*
+ * A newer kernel made it of a newer revision of its type; if it needs nothing that came with that, an older one is as
+ * good, and if it does, the kernel refuses the attribute or the comparison finds it missing.
+ */
+static int create_older(struct ipset_kernel *k, const struct nlmsghdr *record, const char *name)
+{
+	cleanup_buf struct buf copy = BUF_INIT;
+	const struct nlattr *tb[IPSET_ATTR_CMD_MAX + 1];
+	uint8_t *revision;
+	size_t len;
+	const struct nlattr *first;
+	int newest;
+
+	buf_add(&copy, record, record->nlmsg_len);
+	first = netlink_first((const struct nlmsghdr *)(const void *)copy.data, &len);
+	netlink_attributes(first, len, tb, IPSET_ATTR_CMD_MAX);
+	newest = newest_revision(k, tb);
+	revision = mnl_attr_get_payload(tb[IPSET_ATTR_REVISION]);
+	if (newest < 0 || newest >= *revision)
+		return -IPSET_ERR_FIND_TYPE;
+	*revision = (uint8_t)newest;
+	return send_record(k, (const struct nlmsghdr *)(const void *)copy.data, name);
+}
+
 int ipset_make(struct ipset_kernel *k, const struct table *t, const char *name)
 {
 	bool made = false;
@@ -218,6 +265,8 @@ int ipset_make(struct ipset_kernel *k, const struct table *t, const char *name)
 
 	ipset_each(record, &t->records) {
 		r = send_record(k, record, name);
+		if (r == -IPSET_ERR_FIND_TYPE && !made)
+			r = create_older(k, record, name);
 		if (r < 0)
 			break;
 		made = true;

@@ -164,6 +164,8 @@ void nft_rule_updates(const struct nlmsghdr *nlh, void (*fn)(const char *set, vo
 		      void *arg);
 /* The sets that a rule looks up, adds to or finds objects in: fn for each. */
 void nft_rule_sets(const struct nlmsghdr *nlh, void (*fn)(const char *set, void *arg), void *arg);
+/* The indexes of ipsets that xt matches and targets of a rule name: fn for each. */
+void nft_rule_ipsets(const struct nlmsghdr *nlh, void (*fn)(uint16_t index, void *arg), void *arg);
 /*
  * Follows the registers through a rule: which compared or sent-to values are interface
  * indexes (c->links), and the protocol that xt matches of the rule
@@ -188,11 +190,12 @@ struct nft_digest {
 	struct nft_chain *last; /* the chain of the last rule */
 	struct items *items;    /* NULL: not wanted; else what the records, all in t->records, are made of */
 	int error;              /* -EBADMSG: a record was not well-formed */
+	bool marked;            /* the table has flags, or a comment */
 };
 void nft_digest_feed(struct nft_digest *d, const struct nlmsghdr *nlh);
 /* What a rule's item has: of the canonical form alone. Sets and chains of the index are complete. */
 struct digest nft_rule_digest(struct ruleset *rs, const struct nft_index *x, const struct nlmsghdr *rule);
-/* Completes t->fixed, dynamic, counts; the index stays until nft_index_release. */
+/* Completes t->fixed, dynamic, counts, empty; the index stays until nft_index_release. */
 void nft_digest_end(struct nft_digest *d);
 /* Whether a base chain equals an absent one. Its rules have all been seen. */
 bool nft_chain_absent(const struct nft_chain *c);
@@ -210,7 +213,7 @@ int nft_compose(struct ruleset *rs, struct table *t, const struct piece *pieces,
 void nft_refers(const struct table *t, const struct item *const *items, size_t n,
 		item_reference *fn, void *arg);
 void nft_facts(const struct ruleset *rs, const struct table *t, const struct items *items,
-	       rule_facts *fn, void *arg);
+	       facts_wanted *wanted, rule_facts *fn, void *arg);
 
 /*
  * Base chains that share hook and priority, for ruleset.order. chains: of all

@@ -67,6 +67,17 @@ static struct digest object_type(const struct nlmsghdr *nlh)
 	return digest_of(type, sizeof(type));
 }
 
+/* Whether a table has more than a name. */
+static bool is_marked(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *tb[NFTA_TABLE_USERDATA + 1];
+	size_t len;
+	const struct nlattr *first = netlink_first(nlh, &len);
+
+	netlink_attributes(first, len, tb, NFTA_TABLE_USERDATA);
+	return (tb[NFTA_TABLE_FLAGS] && netlink_u32(tb[NFTA_TABLE_FLAGS])) || tb[NFTA_TABLE_USERDATA];
+}
+
 static void feed_plain(struct nft_digest *d, const struct nlmsghdr *nlh)
 {
 	struct digest digest;
@@ -75,6 +86,7 @@ static void feed_plain(struct nft_digest *d, const struct nlmsghdr *nlh)
 	digest = record_digest(d, (char)nft_type(nlh), "", 0);
 	digest_add(&d->t->fixed, digest);
 	if (nft_type(nlh) == NFT_MSG_NEWTABLE) {
+		d->marked = is_marked(nlh);
 		note_item(d, ITEM_TABLE, "", digest, nlh);
 	} else {
 		d->t->counts.objects++;
@@ -109,6 +121,7 @@ static void feed_set(struct nft_digest *d, const struct nlmsghdr *nlh)
 	canonical(d, nlh);
 	set->attributes = record_digest(d, 's', anonymous ? "" : set->name, 0);
 	if (!anonymous) {
+		strlist_add(&d->t->sets, set->name);
 		d->t->counts.sets++;
 		note_item(d, ITEM_SET, name_of(nlh, NFTA_SET_NAME), set->attributes, nlh);
 	}
@@ -251,8 +264,19 @@ bool nft_chain_absent(const struct nft_chain *c)
 	return c->base && !c->rules && c->policy == NF_ACCEPT;
 }
 
+/* It has base chains, and they and all else equal nothing. */
+static bool table_absent(const struct nft_digest *d)
+{
+	bool absent = !d->marked && d->index.nchains && !d->index.nsets && !d->t->counts.objects;
+
+	for (size_t i = 0; i < d->index.nchains && absent; i++)
+		absent = nft_chain_absent(d->index.chains[i]);
+	return absent;
+}
+
 void nft_digest_end(struct nft_digest *d)
 {
+	d->t->empty = table_absent(d);
 	for (size_t i = 0; i < d->index.nchains; i++) {
 		const struct nft_chain *c = d->index.chains[i];
 

@@ -2,71 +2,121 @@
 #include "engine/nft.h"
 #include "engine/xtmatch.h"
 
+#include <arpa/inet.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/udata.h>
+#include <linux/if_ether.h>
 #include <linux/netfilter/nf_nat.h>
 #include <string.h>
 
-/* What a register holds of a packet. */
-enum content { OTHER, IN_NAME, OUT_NAME, IN_INDEX, OUT_INDEX, SOURCE, DESTINATION, FAMILY, PROTOCOL, PORT };
+/* What a register holds of a packet. KNOWN: what its `what` tells if it is asked for. */
+enum content { OTHER, KNOWN, IN_NAME, OUT_NAME, IN_INDEX, OUT_INDEX, SOURCE, DESTINATION, FAMILY, ETHER, PROTOCOL };
 
 #define REGISTERS (NFT_REG32_15 + 1)
 
 struct reading {
 	const struct ruleset *rs;
 	struct nft_index *index;
-	uint8_t family;  /* of the packets; of an inet table as far as the rule tells */
+	struct nft_messages bound; /* rules of the rule's own chains */
+	uint8_t family;  /* of the packets; of other tables than ip and ip6 as far as the rule tells */
 	struct facts facts;
 	struct {
 		enum content content;
+		const char *what; /* FACT_MATCH; NULL: it was told already */
 		unsigned char mask[16];
 	} reg[REGISTERS];
 };
 
 /* What an expression writes to a register. */
-static void load(struct reading *r, uint32_t reg, enum content content, size_t length)
+static void load(struct reading *r, uint32_t reg, enum content content, const char *what)
 {
 	if (reg >= REGISTERS)
 		return;
 	r->reg[reg].content = content;
-	memset(r->reg[reg].mask, 0, sizeof(r->reg[reg].mask));
-	memset(r->reg[reg].mask, 0xff,
-	       length < sizeof(r->reg[reg].mask) ? length : sizeof(r->reg[reg].mask));
+	r->reg[reg].what = what;
+	memset(r->reg[reg].mask, 0xff, sizeof(r->reg[reg].mask));
+}
+
+/* An expression that is not known may have written to any. */
+static void forget(struct reading *r)
+{
+	memset(r->reg, 0, sizeof(r->reg));
 }
 
 static void read_meta(struct reading *r, const struct nftnl_expr *e)
 {
-	static const enum content contents[] = {
-		[NFT_META_IIFNAME] = IN_NAME, [NFT_META_OIFNAME] = OUT_NAME,
-		[NFT_META_IIF] = IN_INDEX,    [NFT_META_OIF] = OUT_INDEX,
-		[NFT_META_NFPROTO] = FAMILY,   [NFT_META_L4PROTO] = PROTOCOL,
+	static const struct {
+		enum content content;
+		const char *what, *target; /* if it is asked for, if it is set */
+	} keys[] = {
+		[NFT_META_IIFNAME] = {IN_NAME, NULL, NULL},
+		[NFT_META_OIFNAME] = {OUT_NAME, NULL, NULL},
+		[NFT_META_IIF] = {IN_INDEX, NULL, NULL},
+		[NFT_META_OIF] = {OUT_INDEX, NULL, NULL},
+		[NFT_META_NFPROTO] = {FAMILY, NULL, NULL},
+		[NFT_META_PROTOCOL] = {ETHER, NULL, NULL},
+		[NFT_META_L4PROTO] = {PROTOCOL, NULL, NULL},
+		[NFT_META_MARK] = {KNOWN, "mark", "MARK"},
+		[NFT_META_SKUID] = {KNOWN, "owner", NULL},
+		[NFT_META_SKGID] = {KNOWN, "owner", NULL},
+		[NFT_META_PKTTYPE] = {KNOWN, "pkttype", NULL},
+		[NFT_META_NFTRACE] = {OTHER, NULL, "TRACE"},
+		[NFT_META_PRIORITY] = {OTHER, NULL, "CLASSIFY"},
 	};
 	uint32_t key = nftnl_expr_get_u32(e, NFTNL_EXPR_META_KEY);
+	bool listed = key < ARRAY_SIZE(keys);
 
 	if (nftnl_expr_is_set(e, NFTNL_EXPR_META_DREG))
-		load(r, nftnl_expr_get_u32(e, NFTNL_EXPR_META_DREG),
-		     key < ARRAY_SIZE(contents) ? contents[key] : OTHER, 0);
+		load(r, nftnl_expr_get_u32(e, NFTNL_EXPR_META_DREG), listed ? keys[key].content : OTHER,
+		     listed ? keys[key].what : NULL);
+	else if (listed && keys[key].target)
+		facts_add(&r->facts, FACT_TARGET, keys[key].target);
 }
 
-/* Of the addresses in struct iphdr and struct ipv6hdr, whole or the bytes that a short prefix needs. */
+static void read_ct(struct reading *r, const struct nftnl_expr *e)
+{
+	if (nftnl_expr_is_set(e, NFTNL_EXPR_CT_DREG)) {
+		facts_add(&r->facts, FACT_MATCH, "conntrack");
+		load(r, nftnl_expr_get_u32(e, NFTNL_EXPR_CT_DREG), KNOWN, NULL);
+	} else if (nftnl_expr_get_u32(e, NFTNL_EXPR_CT_KEY) == NFT_CT_MARK) {
+		facts_add(&r->facts, FACT_TARGET, "CONNMARK");
+	}
+}
+
+static void read_fib(struct reading *r, const struct nftnl_expr *e)
+{
+	facts_add(&r->facts, FACT_MATCH, "addrtype");
+	load(r, nftnl_expr_get_u32(e, NFTNL_EXPR_FIB_DREG), KNOWN, NULL);
+}
+
+/* Where fields are in struct iphdr and struct ipv6hdr. Of an address a short prefix needs the first bytes only. */
+static const struct field {
+	uint8_t family;
+	uint32_t offset, length;
+	enum content content;
+	const char *what;
+} fields[] = {
+	{NFPROTO_IPV4, 12, 4, SOURCE, NULL},	   {NFPROTO_IPV4, 16, 4, DESTINATION, NULL},
+	{NFPROTO_IPV4, 9, 1, PROTOCOL, NULL},	   {NFPROTO_IPV4, 6, 2, KNOWN, "fragment"},
+	{NFPROTO_IPV6, 8, 16, SOURCE, NULL},	   {NFPROTO_IPV6, 24, 16, DESTINATION, NULL},
+	{NFPROTO_IPV6, 6, 1, PROTOCOL, NULL},
+};
+
+/* Ports and flags are part of the protocol that a rule asks for, as with iptables. */
 static void read_payload(struct reading *r, const struct nftnl_expr *e)
 {
 	uint32_t base = nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_BASE);
 	uint32_t offset = nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET);
 	uint32_t length = nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_LEN);
-	bool ip6 = r->family == NFPROTO_IPV6;
-	enum content content = OTHER;
+	uint32_t reg = nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_DREG);
 
 	if (!nftnl_expr_is_set(e, NFTNL_EXPR_PAYLOAD_DREG))
 		return;
-	if (base == NFT_PAYLOAD_TRANSPORT_HEADER)
-		content = PORT;
-	else if (base == NFT_PAYLOAD_NETWORK_HEADER && length <= (ip6 ? 16 : 4))
-		content = offset == (ip6 ? 8 : 12)    ? SOURCE
-			  : offset == (ip6 ? 24 : 16) ? DESTINATION
-						      : OTHER;
-	load(r, nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_DREG), content, length);
+	load(r, reg, base == NFT_PAYLOAD_TRANSPORT_HEADER ? KNOWN : OTHER, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(fields) && base == NFT_PAYLOAD_NETWORK_HEADER; i++)
+		if (fields[i].family == r->family && fields[i].offset == offset && length <= fields[i].length)
+			load(r, reg, fields[i].content, fields[i].what);
 }
 
 static void read_bitwise(struct reading *r, const struct nftnl_expr *e)
@@ -101,23 +151,42 @@ static void add_link_index(struct reading *r, enum fact_kind kind, const void *d
 	facts_add(&r->facts, kind, l ? l->name : "");
 }
 
+/* The bytes of an address that are compared; the others are any. */
 static void add_net(struct reading *r, uint32_t reg, enum fact_kind kind, const void *data, size_t length)
 {
 	size_t size = r->family == NFPROTO_IPV6 ? 16 : 4;
-	unsigned char address[16] = {0};
+	unsigned char address[16] = {0}, mask[16] = {0};
 
-	memcpy(address, data, length < size ? length : size);
-	facts_add_net(&r->facts, kind, address, r->reg[reg].mask, size);
+	if (length > size)
+		length = size;
+	memcpy(address, data, length);
+	memcpy(mask, r->reg[reg].mask, length);
+	facts_add_net(&r->facts, kind, address, mask, size);
 }
 
-static void read_compare(struct reading *r, const struct nftnl_expr *e)
+static void set_family(struct reading *r, const void *data, size_t length)
 {
-	uint32_t reg = nftnl_expr_get_u32(e, NFTNL_EXPR_CMP_SREG), length = 0;
-	bool not = nftnl_expr_get_u32(e, NFTNL_EXPR_CMP_OP) == NFT_CMP_NEQ;
-	const void *data = nftnl_expr_get(e, NFTNL_EXPR_CMP_DATA, &length);
+	uint16_t ether = 0;
 
-	if (reg >= REGISTERS || !data || !length)
-		return;
+	if (length == sizeof(ether)) {
+		memcpy(&ether, data, sizeof(ether));
+		r->family = ether == htons(ETH_P_IP) ? NFPROTO_IPV4 : ether == htons(ETH_P_IPV6) ? NFPROTO_IPV6 : 0;
+	} else {
+		r->family = *(const uint8_t *)data;
+	}
+}
+
+/* What is known of a register only by name; `otherwise`: not even that. */
+static void add_what(struct reading *r, uint32_t reg, const char *otherwise)
+{
+	const char *what = r->reg[reg].content == KNOWN ? r->reg[reg].what : otherwise;
+
+	if (what)
+		facts_add(&r->facts, FACT_MATCH, what);
+}
+
+static void compare(struct reading *r, uint32_t reg, bool not, const void *data, size_t length)
+{
 	switch (r->reg[reg].content) {
 	case IN_NAME:
 		add_link_name(&r->facts, not ? FACT_NOT_IN : FACT_IN, data, length);
@@ -138,34 +207,47 @@ static void read_compare(struct reading *r, const struct nftnl_expr *e)
 		add_net(r, reg, FACT_DESTINATION, data, length);
 		break;
 	case FAMILY:
-		r->family = *(const uint8_t *)data;
+	case ETHER:
+		set_family(r, data, length);
 		break;
 	case PROTOCOL:
 		xtmatch_add_protocol(&r->facts, *(const uint8_t *)data);
 		break;
-	case PORT: /* of the protocol, which was asked for */
-		break;
+	case KNOWN:
 	case OTHER:
-		facts_add(&r->facts, FACT_MATCH, "cmp");
+		add_what(r, reg, "cmp");
 		break;
 	}
 }
 
-static void add_sets(struct reading *r, const char *name, uint8_t revision, const unsigned char *info,
-		     size_t size)
+static void add_range(struct reading *r, uint32_t reg)
 {
-	size_t step;
-	unsigned n = xtmatch_sets(name, revision, &step);
+	bool net = r->reg[reg].content == SOURCE || r->reg[reg].content == DESTINATION;
 
-	for (unsigned i = 0; i < n && (i + 1) * step <= size; i++) {
-		const struct set_ref *s;
-		uint16_t index;
+	add_what(r, reg, net ? "iprange" : "range");
+}
 
-		memcpy(&index, info + i * step, sizeof(index));
-		s = ruleset_set(r->rs, index);
-		if (s)
-			facts_add(&r->facts, FACT_SET, s->name);
-	}
+static void read_range(struct reading *r, const struct nftnl_expr *e)
+{
+	uint32_t reg = nftnl_expr_get_u32(e, NFTNL_EXPR_RANGE_SREG);
+
+	if (reg < REGISTERS)
+		add_range(r, reg);
+}
+
+static void read_compare(struct reading *r, const struct nftnl_expr *e)
+{
+	uint32_t reg = nftnl_expr_get_u32(e, NFTNL_EXPR_CMP_SREG), length = 0;
+	uint32_t op = nftnl_expr_get_u32(e, NFTNL_EXPR_CMP_OP);
+	bool not = op == NFT_CMP_NEQ;
+	const void *data = nftnl_expr_get(e, NFTNL_EXPR_CMP_DATA, &length);
+
+	if (reg >= REGISTERS || !data || !length)
+		return;
+	if (!not && op != NFT_CMP_EQ)
+		add_range(r, reg);
+	else
+		compare(r, reg, not, data, length);
 }
 
 static void read_match(struct reading *r, const struct nftnl_expr *e)
@@ -174,27 +256,22 @@ static void read_match(struct reading *r, const struct nftnl_expr *e)
 	uint32_t size = 0;
 	const void *info = nftnl_expr_get(e, NFTNL_EXPR_MT_INFO, &size);
 
-	if (!name || !info)
-		return;
-	xtmatch_add_fact(&r->facts, name, info, size);
-	add_sets(r, name, (uint8_t)nftnl_expr_get_u32(e, NFTNL_EXPR_MT_REV), info, size);
+	if (name && info)
+		xtmatch_add_fact(&r->facts, name, info, size);
 }
 
 static void read_target(struct reading *r, const struct nftnl_expr *e)
 {
 	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_TG_NAME);
-	uint32_t size = 0;
-	const void *info = nftnl_expr_get(e, NFTNL_EXPR_TG_INFO, &size);
 
-	if (!name)
-		return;
-	facts_add(&r->facts, FACT_TARGET, name);
-	if (info)
-		add_sets(r, name, (uint8_t)nftnl_expr_get_u32(e, NFTNL_EXPR_TG_REV), info, size);
+	if (name)
+		facts_add(&r->facts, FACT_TARGET, name);
 }
 
 static void read_immediate(struct reading *r, const struct nftnl_expr *e)
 {
+	if (nftnl_expr_is_set(e, NFTNL_EXPR_IMM_DATA))
+		load(r, nftnl_expr_get_u32(e, NFTNL_EXPR_IMM_DREG), OTHER, NULL);
 	if (!nftnl_expr_is_set(e, NFTNL_EXPR_IMM_VERDICT))
 		return;
 	switch ((int)nftnl_expr_get_u32(e, NFTNL_EXPR_IMM_VERDICT)) {
@@ -217,6 +294,11 @@ static void read_nat(struct reading *r, const struct nftnl_expr *e)
 	facts_add(&r->facts, FACT_TARGET, source ? "SNAT" : "DNAT");
 }
 
+static void read_log(struct reading *r, const struct nftnl_expr *e)
+{
+	facts_add(&r->facts, FACT_TARGET, nftnl_expr_is_set(e, NFTNL_EXPR_LOG_GROUP) ? "NFLOG" : "LOG");
+}
+
 /* What asks nothing of a packet by itself. */
 static void read_nothing(struct reading *r, const struct nftnl_expr *e)
 {
@@ -231,13 +313,14 @@ static const struct {
 } expressions[] = {
 	{"meta", read_meta, 0, NULL},		{"payload", read_payload, 0, NULL},
 	{"bitwise", read_bitwise, 0, NULL},	{"cmp", read_compare, 0, NULL},
-	{"match", read_match, 0, NULL},		{"target", read_target, 0, NULL},
-	{"immediate", read_immediate, 0, NULL}, {"nat", read_nat, 0, NULL},
+	{"range", read_range, 0, NULL},		{"ct", read_ct, 0, NULL},
+	{"fib", read_fib, 0, NULL},		{"match", read_match, 0, NULL},
+	{"target", read_target, 0, NULL},	{"immediate", read_immediate, 0, NULL},
+	{"nat", read_nat, 0, NULL},		{"log", read_log, 0, NULL},
 	{"counter", read_nothing, 0, NULL},	{"masq", NULL, FACT_TARGET, "MASQUERADE"},
-	{"redir", NULL, FACT_TARGET, "REDIRECT"}, {"log", NULL, FACT_TARGET, "LOG"},
-	{"reject", NULL, FACT_TARGET, "REJECT"}, {"queue", NULL, FACT_TARGET, "NFQUEUE"},
-	{"tproxy", NULL, FACT_TARGET, "TPROXY"}, {"notrack", NULL, FACT_TARGET, "NOTRACK"},
-	{"ct", NULL, FACT_MATCH, "conntrack"},	{"fib", NULL, FACT_MATCH, "addrtype"},
+	{"redir", NULL, FACT_TARGET, "REDIRECT"}, {"reject", NULL, FACT_TARGET, "REJECT"},
+	{"queue", NULL, FACT_TARGET, "NFQUEUE"}, {"tproxy", NULL, FACT_TARGET, "TPROXY"},
+	{"notrack", NULL, FACT_TARGET, "NOTRACK"},
 };
 
 /* One that is not known asks something. */
@@ -256,6 +339,7 @@ static int read_expression(struct nftnl_expr *e, void *arg)
 		return 0;
 	}
 	facts_add(&r->facts, FACT_MATCH, name);
+	forget(r);
 	return 0;
 }
 
@@ -291,18 +375,28 @@ static void read_message(struct reading *r, const struct nlmsghdr *nlh)
 
 static void add_references(struct reading *r, const struct nlmsghdr *nlh);
 
+/* What a chain of the rule's own has is the rule's. */
+static void add_bound(struct reading *r, struct nft_chain *chain)
+{
+	if (chain->met)
+		return;
+	chain->met = true;
+	for (size_t i = 0; i < chain->messages.n; i++) {
+		*(const struct nlmsghdr **)array_grow(&r->bound.m, &r->bound.n, sizeof(*r->bound.m)) =
+			chain->messages.m[i];
+		add_references(r, chain->messages.m[i]);
+	}
+}
+
 static void add_jump(const char *name, void *arg)
 {
 	struct reading *r = arg;
 	struct nft_chain *chain = nft_find_chain(r->index, name);
 
-	if (!chain || !(chain->flags & NFT_CHAIN_BINDING)) {
+	if (chain && chain->flags & NFT_CHAIN_BINDING)
+		add_bound(r, chain);
+	else
 		facts_add(&r->facts, FACT_JUMP, name);
-	} else if (!chain->met) {
-		chain->met = true;
-		for (size_t i = 0; i < chain->messages.n; i++)
-			add_references(r, chain->messages.m[i]);
-	}
 }
 
 /* The child of this type; NULL also for one of nothing. */
@@ -348,14 +442,36 @@ static void add_set(const char *name, void *arg)
 			add_map_jumps(r, set->elements.m[i]);
 }
 
+static void add_ipset(uint16_t index, void *arg)
+{
+	struct reading *r = arg;
+	const struct set_ref *s = ruleset_set(r->rs, index);
+
+	if (s)
+		facts_add(&r->facts, FACT_SET, s->name);
+}
+
 static void add_references(struct reading *r, const struct nlmsghdr *nlh)
 {
 	nft_rule_jumps(nlh, add_jump, r);
 	nft_rule_sets(nlh, add_set, r);
+	nft_rule_ipsets(nlh, add_ipset, r);
+}
+
+static void read_rule(struct reading *r, const struct nlmsghdr *nlh)
+{
+	uint8_t family;
+
+	read_message(r, nlh);
+	family = r->family;
+	for (size_t i = 0; i < r->bound.n; i++) {
+		r->family = family;
+		read_message(r, r->bound.m[i]);
+	}
 }
 
 void nft_facts(const struct ruleset *rs, const struct table *t, const struct items *items,
-	       rule_facts *fn, void *arg)
+	       facts_wanted *wanted, rule_facts *fn, void *arg)
 {
 	struct nft_index x = {0};
 
@@ -367,10 +483,12 @@ void nft_facts(const struct ruleset *rs, const struct table *t, const struct ite
 
 		if (item->kind != ITEM_RULE)
 			continue;
-		read_message(&r, nlh);
 		add_references(&r, nlh);
+		if (wanted && wanted(arg, item, &r.facts))
+			read_rule(&r, nlh);
 		fn(arg, item, &r.facts);
 		facts_release(&r.facts);
+		free(r.bound.m);
 	}
 	nft_index_release(&x);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/nft.h"
+#include "engine/xtmatch.h"
 
+#include <linux/netfilter/nf_tables_compat.h>
 #include <string.h>
 
 /* What a 32-bit register holds. */
@@ -321,4 +323,34 @@ void nft_rule_sets(const struct nlmsghdr *nlh, void (*fn)(const char *set, void 
 	struct named named = {fn, arg};
 
 	each_expression(nlh, set_of, &named);
+}
+
+struct numbered {
+	void (*fn)(uint16_t index, void *arg);
+	void *arg;
+};
+
+/* The attributes of a match and of a target have the same numbers. */
+static void ipset_of(void *arg, const struct expression *e, const struct nlattr *const *tb)
+{
+	struct numbered *numbered = arg;
+	size_t step;
+	unsigned n;
+
+	if (e->kind != XT || !tb[NFTA_MATCH_INFO])
+		return;
+	n = xtmatch_sets(netlink_str(tb[NFTA_MATCH_NAME]), (uint8_t)netlink_u32(tb[NFTA_MATCH_REV]), &step);
+	for (unsigned i = 0; i < n && (i + 1) * step <= netlink_length(tb[NFTA_MATCH_INFO]); i++) {
+		uint16_t index;
+
+		memcpy(&index, (const char *)netlink_payload(tb[NFTA_MATCH_INFO]) + i * step, sizeof(index));
+		numbered->fn(index, numbered->arg);
+	}
+}
+
+void nft_rule_ipsets(const struct nlmsghdr *nlh, void (*fn)(uint16_t index, void *arg), void *arg)
+{
+	struct numbered numbered = {fn, arg};
+
+	each_expression(nlh, ipset_of, &numbered);
 }

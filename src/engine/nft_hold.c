@@ -130,6 +130,11 @@ static int look(void)
 	}
 }
 
+bool nft_there(void)
+{
+	return look() != -EOPNOTSUPP;
+}
+
 int nft_hold_left(void)
 {
 	int r = netlink_kernel_has("nf_tables") ? look() : 0;

@@ -26,4 +26,7 @@ bool nft_is_hold(uint8_t family, const char *table);
 /* Whether the table is there: 1, 0 or -errno (logged). */
 must_check int nft_hold_left(void);
 
+/* Whether the kernel has nf_tables, or can load it. */
+bool nft_there(void);
+
 #endif

@@ -150,6 +150,7 @@ int nft_take_apart(struct ruleset *rs, const struct table *t, struct items *out,
 	describe(t, &d.index, out);
 	nft_index_messages(&d.index, &t->records);
 	strlist_release(&counted.chains);
+	strlist_release(&counted.sets);
 	*x = d.index;
 	if (d.error)
 		items_release(out);

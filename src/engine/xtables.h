@@ -156,7 +156,7 @@ int xt_compose(struct ruleset *rs, struct table *t, const struct piece *pieces, 
 void xt_refers(const struct table *t, const struct item *const *items, size_t n,
 	       item_reference *fn, void *arg);
 void xt_facts(const struct ruleset *rs, const struct table *t, const struct items *items,
-	      rule_facts *fn, void *arg);
+	      facts_wanted *wanted, rule_facts *fn, void *arg);
 /* Takes iptables' lock: 0, -EBUSY or another -errno (logged). Nests. */
 must_check int xt_lock(unsigned wait);
 void xt_unlock(void);

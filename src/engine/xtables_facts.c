@@ -10,12 +10,15 @@ struct reading {
 	struct facts facts;
 };
 
-/* A name whose NUL does not count is the beginning of one. */
+/* A name whose NUL does not count is the beginning of one; iptables leaves its "+" there. */
 static void add_link(struct facts *f, enum fact_kind kind, const char *name, const unsigned char *mask)
 {
-	size_t n = strnlen(name, IFNAMSIZ - 1);
-	cleanup_free char *text = str_printf("%.*s%s", (int)n, name, mask[n] ? "" : "+");
+	size_t n = 0;
+	cleanup_free char *text = NULL;
 
+	while (n < IFNAMSIZ - 1 && name[n] && mask[n])
+		n++;
+	text = str_printf("%.*s%s", (int)n, name, mask[n] ? "" : "+");
 	if (mask[0])
 		facts_add(f, kind, text);
 }
@@ -87,14 +90,11 @@ static void read_target(struct reading *r, const struct xt_record *rule, const v
 {
 	const struct xt_family *f = r->stream->family;
 	const char *name = xt_entry_target(f, entry)->u.user.name;
-	int verdict = xt_standard(f, entry)->verdict;
 
 	if (*name)
 		facts_add(&r->facts, FACT_TARGET, name);
-	else if (rule->flags & XT_RULE_JUMP)
-		facts_add(&r->facts, FACT_JUMP, r->stream->parts[verdict].chain->name);
-	else if (!(rule->flags & XT_RULE_NEXT))
-		read_verdict(&r->facts, verdict);
+	else if (!(rule->flags & (XT_RULE_JUMP | XT_RULE_NEXT)))
+		read_verdict(&r->facts, xt_standard(f, entry)->verdict);
 }
 
 static int add_set(void *arg, uint16_t *index, bool writes)
@@ -118,11 +118,21 @@ static void read_rule(struct reading *r, const struct xt_record *rule)
 		read_ip(&r->facts, &((const struct ipt_entry *)entry)->ip);
 	read_matches(r, entry);
 	read_target(r, rule, entry);
-	(void)!xt_each_set(r->stream->family, (void *)entry, add_set, r);
+}
+
+static void read_references(struct reading *r, const struct xt_record *rule)
+{
+	const struct xt_family *f = r->stream->family;
+	const void *entry = xt_record_entry(rule);
+
+	if (rule->flags & XT_RULE_JUMP)
+		facts_add(&r->facts, FACT_JUMP,
+			  r->stream->parts[xt_standard(f, entry)->verdict].chain->name);
+	(void)!xt_each_set(f, (void *)entry, add_set, r);
 }
 
 void xt_facts(const struct ruleset *rs, const struct table *t, const struct items *items,
-	      rule_facts *fn, void *arg)
+	      facts_wanted *wanted, rule_facts *fn, void *arg)
 {
 	cleanup_stream struct xt_stream s = {0};
 
@@ -134,7 +144,9 @@ void xt_facts(const struct ruleset *rs, const struct table *t, const struct item
 
 		if (item->kind != ITEM_RULE)
 			continue;
-		read_rule(&r, (const void *)(t->records.data + item->at));
+		read_references(&r, (const void *)(t->records.data + item->at));
+		if (wanted && wanted(arg, item, &r.facts))
+			read_rule(&r, (const void *)(t->records.data + item->at));
 		fn(arg, item, &r.facts);
 		facts_release(&r.facts);
 	}

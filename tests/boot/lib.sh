@@ -1,64 +1,56 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lib - fixture of the boot tests: a Debian with systemd, booted by systemd-nspawn
+# lib - fixture of the boot tests: a Debian with systemd, sysvinit or OpenRC, booted by systemd-nspawn
 #
-# Cases are those of tests/cli/lib.sh. In one:
+# Cases are those of tests/cli/lib.sh; they ask for a system by: on KIND (of tree_lib.sh). In one:
 #   boot FUNCTION ARGUMENT...   boots the system and runs a function of the script in it; that may use
 #                               what tests/cli/lib.sh has, with ROOT=/ and TMP=/case
-# What a boot leaves on the disk, the next of the same case finds.
+#   visit FUNCTION ARGUMENT...  the same without a boot, in the network of the case
+# What these leave on the disk, the next of the same case finds; in between it is in $TMP/system.
 #
-# The system is made from Debian's packages once and kept in FWSNAP_CACHE; what `make install`
-# installs lies over it. Each case has a network, a cgroup tree and a disk (in memory) of its own.
+# The system has one link, host0, whose other end is ve-system in the namespace of the case. Whatever
+# brings up links there can call `look NAME` (see there) before it does.
+#
+# What `make install` installs lies over the system. Each case has a network, a cgroup tree and a disk (in
+# memory) of its own.
 # shellcheck source=tests/cli/lib.sh
 . "${BASH_SOURCE[0]%/*}/../cli/lib.sh"
-FWSNAP_CACHE=${FWSNAP_CACHE:-/var/cache/fwsnap-test}
-FWSNAP_INSTALLED=${FWSNAP_INSTALLED:-$(realpath -m "${0%/*}/../../build/tests/installed")}
-
-TREE_PACKAGES=systemd,systemd-sysv,dbus,libpam-systemd,login,iproute2,iptables,nftables,ipset
-TREE_PACKAGES+=,libmnl0,libnftnl11,zlib1g,libjansson4,libip4tc2,libip6tc2
+# shellcheck source=tests/boot/tree_lib.sh
+. "${BASH_SOURCE[0]%/*}/tree_lib.sh"
+FWSNAP_INSTALLED=${FWSNAP_INSTALLED:-$build/tests/installed}
+tests=$(realpath "${BASH_SOURCE[0]%/*}/..")
+script=/tests/$(realpath --relative-to="$tests" "$0")
+KIND=systemd
 
 run_boot_cases() {
 	case ${1:-} in
 	booted) run_booted "${@:2}" ;;
 	inside) run_cases "$@" ;;
 	*)
-		make_tree || true # each case says why there is none
+		make_trees
 		run_cases "$@"
 		;;
 	esac
 }
 
-# The system on which all cases stand, in $tree. Its name tells what is in it.
-name_tree() {
-	suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-	tree=$FWSNAP_CACHE/debian-$suite-$(sha256sum <<<"$suite $TREE_PACKAGES" | head -c 12)
+# Of the kinds that the script names; a case has no network to make it from, and says why there is none.
+make_trees() {
+	local kind
+	sed -n 's/^\ton \([a-z0-9-]*\)$/\1/p; $a systemd' "$0" | sort -u | while read -r kind; do
+		make_tree "$kind" || true
+	done
 }
 
-# From where this machine has its own packages.
-make_tree() {
-	name_tree
-	[ ! -d "$tree" ] || return 0
-	mkdir -p "$FWSNAP_CACHE" && exec 9>"$FWSNAP_CACHE/lock" && flock 9 || return
-	[ -d "$tree" ] || build_tree 9>&- >"$FWSNAP_CACHE/log" 2>&1
-	exec 9>&-
-}
-
-build_tree() {
-	rm -rf "$tree.new"
-	apt-get indextargets --format 'deb $(REPO_URI) $(CODENAME) $(COMPONENT)' \
-		'Identifier: Packages' 'Origin: Debian' | grep " $suite" |
-		timeout -k 5 300 mmdebstrap --quiet --mode=root --variant=apt --include="$TREE_PACKAGES" \
-			--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-			--dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$tree.new" - &&
-		mv "$tree.new" "$tree"
+on() { # KIND
+	KIND=$1
 }
 
 need_tree() {
-	local log=$FWSNAP_CACHE/log
-	name_tree
 	command -v systemd-nspawn >/dev/null || skip "systemd-nspawn is not installed"
-	[ -d "$tree" ] || command -v mmdebstrap >/dev/null || skip "mmdebstrap is not installed"
-	[ -d "$tree" ] || skip "no system to boot could be made: $(tail -n 1 "$log" || echo "no '$log'")"
+	name_tree "$KIND"
+	tree_is_there || command -v mmdebstrap >/dev/null || skip "mmdebstrap is not installed"
+	tree_is_there ||
+		skip "no system to boot could be made: $(tail -n 1 "$FWSNAP_CACHE/log" || echo "no log")"
 	[ -x "$FWSNAP_INSTALLED/usr/sbin/fwsnap" ] || skip "'make $FWSNAP_INSTALLED' was not run"
 	! missing_libraries | grep . || skip "the system to boot lacks libraries of this build"
 }
@@ -73,9 +65,17 @@ missing_libraries() {
 # The disk of this case, in $TMP/system: ours over the kept one, changes in memory.
 make_system() {
 	mkdir "$TMP/changes" "$TMP/work" "$TMP/system"
-	mount -t overlay -o "lowerdir=$FWSNAP_INSTALLED:$tree,upperdir=$TMP/changes,workdir=$TMP/work" \
+	mount -t overlay -o "lowerdir=$FWSNAP_INSTALLED:${layer:+$layer:}$tree,upperdir=$TMP/changes,workdir=$TMP/work" \
 		none "$TMP/system" || skip "the kernel has no overlay"
 	mkdir "$TMP/system/case" "$TMP/system/tests"
+	case $KIND in
+	sysvinit | openrc) start_by_inittab ;;
+	*) start_by_systemd ;;
+	esac
+}
+
+start_by_systemd() {
+	first=/lib/systemd/systemd console=pipe
 	cat >"$TMP/system/etc/systemd/system/case.service" <<-END
 		[Unit]
 		Wants=multi-user.target systemd-logind.service
@@ -84,16 +84,30 @@ make_system() {
 		FailureAction=exit-force
 		[Service]
 		Type=oneshot
-		Environment=FWSNAP=/usr/sbin/fwsnap
-		Environment=FWSNAP_FAULTY=/none TERMINAL=/usr/bin/terminal
-		EnvironmentFile=/case/command
-		ExecStart=/tests/boot/${0##*/} booted \$COMMAND
+		EnvironmentFile=/case/environment
+		ExecStart=$script booted \$COMMAND
 		StandardOutput=file:/case/log
 		StandardError=inherit
 	END
 }
 
-# A cgroup tree of its own, in $cgroup; systemd gets all below.
+# Behind the last runlevel; there are no terminals, but a console that can be read.
+start_by_inittab() {
+	first=/sbin/init console=read-only
+	sed -i '/getty/d' "$TMP/system/etc/inittab"
+	echo "case:2:once:/case/start" >>"$TMP/system/etc/inittab"
+	cat >"$TMP/system/case/start" <<-END
+		#!/bin/bash
+		set -a
+		. /case/environment
+		$script booted \$COMMAND >/case/log 2>&1 </dev/null
+		echo \$? >/case/status
+		halt -f -p
+	END
+	chmod +x "$TMP/system/case/start"
+}
+
+# A cgroup tree of its own, in $cgroup; the system gets all below.
 make_cgroup() {
 	mkdir "$TMP/cgroup"
 	mount -t cgroup2 none "$TMP/cgroup" || skip "the kernel has no cgroup2"
@@ -110,33 +124,65 @@ remove_cgroup() {
 	done
 }
 
+# Its disk, before the first boot.
+make_ready() {
+	[ ! -d "$TMP/system" ] || return 0
+	need_tree
+	make_system
+	make_cgroup
+	trap remove_cgroup EXIT
+}
+
 boot() { # FUNCTION ARGUMENT...
 	local status=0
-	[ -d "$TMP/system" ] || {
-		need_tree
-		make_system
-		make_cgroup
-		trap remove_cgroup EXIT
-	}
-	rm -f "$TMP/system/case/booted"
-	echo "COMMAND=$*" >"$TMP/system/case/command"
+	make_ready
+	rm -rf "$TMP"/system/case/{booted,status,looked}
+	cat >"$TMP/system/case/environment" <<-END
+		FWSNAP=/usr/sbin/fwsnap
+		FWSNAP_FAULTY=/usr/bin/fwsnap-faulty
+		TERMINAL=/usr/bin/terminal
+		COMMAND="$*"
+	END
 	: >"$TMP/system/case/log"
-	# systemd-nspawn looks for cgroups where its first process is.
+	start_container || status=$?
+	[ -e "$TMP/system/case/booted" ] || [ "$status" = 124 ] || [ ! -s "$TMP/console" ] ||
+		skip "systemd-nspawn cannot boot here: $(tail -n 1 "$TMP/console")"
+	[ ! -e "$TMP/system/case/status" ] || status=$(cat "$TMP/system/case/status")
+	cat "$TMP/console" "$TMP/system/case/log"
+	[ "$status" = 0 ] || exit "$status"
+}
+
+visit() { # FUNCTION ARGUMENT...
+	make_ready
+	mount_kernel
+	FWSNAP=/usr/sbin/fwsnap FWSNAP_FAULTY=/none TERMINAL=/none \
+		chroot "$TMP/system" "$script" booted "$@" || exit
+}
+
+mount_kernel() {
+	[ ! -e "$TMP/system/proc/self" ] || return 0
+	mount -t proc none "$TMP/system/proc"
+	mount -t sysfs none "$TMP/system/sys"
+	mount --rbind /dev "$TMP/system/dev"
+	mount -t tmpfs none "$TMP/system/run"
+	mount --bind "$tests" "$TMP/system/tests"
+}
+
+# systemd-nspawn looks for cgroups where its first process is.
+start_container() {
 	(
 		echo 0 >"$cgroup/cgroup.procs"
 		exec timeout -k 5 60 unshare --cgroup --mount --pid --fork --kill-child --mount-proc bash -euc '
 			umount -l /sys/fs/cgroup
 			mount -t cgroup2 none /sys/fs/cgroup
 			mkdir -p /sys/fs/cgroup/payload
-			exec systemd-nspawn --quiet --directory="$1/system" --boot --private-network \
-				--register=no --keep-unit --console=pipe --link-journal=no \
-				--bind-ro="$2:/tests" --bind-ro="$3:/usr/bin/terminal" -- systemd.unit=case.service' \
-			bash "$TMP" "$(realpath "${0%/*}/..")" "$TERMINAL" >"$TMP/console" 2>&1 </dev/null
-	) || status=$?
-	[ -e "$TMP/system/case/booted" ] || [ "$status" = 124 ] || [ ! -s "$TMP/console" ] ||
-		skip "systemd-nspawn cannot boot here: $(tail -n 1 "$TMP/console")"
-	cat "$TMP/console" "$TMP/system/case/log"
-	return "$status"
+			exec systemd-nspawn --quiet --directory="$1/system" --machine=system --network-veth \
+				--register=no --keep-unit --console="$6" --link-journal=no \
+				--bind-ro="$2:/tests" --bind-ro="$3:/usr/bin/terminal" \
+				--bind-ro="$4:/usr/bin/fwsnap-faulty" -- "$5" systemd.unit=case.service' \
+			bash "$TMP" "$tests" "$TERMINAL" "$FWSNAP_FAULTY" "$first" "$console" \
+			>"$TMP/console" 2>&1 </dev/null
+	)
 }
 
 run_booted() { # FUNCTION ARGUMENT...
@@ -145,4 +191,45 @@ run_booted() { # FUNCTION ARGUMENT...
 	trap 'echo "line $LINENO: $BASH_COMMAND: exit status $?"' ERR
 	set -E
 	"$@"
+}
+
+# what a system finds in itself
+
+# Configures links as ifupdown has them, with a hook that looks before the others do anything.
+configure_links() { # NAME...
+	local number=1 name
+	mkdir -p /etc/network/if-{pre-up,up,down,post-down}.d
+	printf 'auto lo\niface lo inet loopback\n' >/etc/network/interfaces
+	for name in "$@"; do
+		number=$((number + 1))
+		printf 'auto %s\niface %s inet static\n\taddress 192.0.2.%s/24\n' "$name" "$name" "$number"
+	done >>/etc/network/interfaces
+	cat >/etc/network/if-pre-up.d/0look <<-'END'
+		#!/bin/sh
+		case $IFACE in lo | --all) ;; *) exec /tests/boot/look first ;; esac
+	END
+	chmod +x /etc/network/if-pre-up.d/0look
+}
+
+is_up() { # LINK
+	ip -o link show up dev "$1" 2>/dev/null | grep -q .
+}
+
+# When the first link was about to come up, and now.
+stood_before_the_network() { # NAME: the rules that were remembered
+	[ -d "$TMP/looked/first" ] || fail "nobody looked"
+	[ ! -s "$TMP/looked/first/up" ] || fail "up before: $(cat "$TMP/looked/first/up")"
+	diff "$TMP/rules.$1" "$TMP/looked/first/rules" || fail "other rules stood before the network"
+	are_live "$1"
+}
+
+# Nothing of the history can be loaded, nor the texts.
+damage_everything() {
+	local file
+	for file in "$ROOT"/var/lib/fwsnap/snapshots/*.gz; do
+		echo damaged >"$file"
+	done
+	for file in "$ROOT"/etc/*.up.rules; do
+		echo damaged >"$file"
+	done
 }

@@ -611,16 +611,16 @@ test_R13_a_listing_applied_twice_is_there_once() {
 	are_live before
 }
 
-test_R13_other_programs_chains_go_only_by_force() {
+test_R13_chains_that_no_file_mentions_go_only_by_force() {
 	load_host
-	iptables-nft -N DOCKER
-	iptables-nft -A FORWARD -j DOCKER
-	iptables-nft -A DOCKER -s 192.0.2.1 -j ACCEPT
+	iptables-nft -N mine
+	iptables-nft -A FORWARD -j mine
+	iptables-nft -A mine -s 192.0.2.1 -j ACCEPT
 	mail_rules >"$TMP/mail.rules"
-	refused 1 "this would remove what no file mentions: ip filter DOCKER" "--force-remove" \
+	refused 1 "this would remove what no file mentions: ip filter mine" "--force-remove" \
 		"the firewall is unchanged" -- apply --within 60 "$TMP/mail.rules"
 	fwsnap 0 apply --no-confirm --force-remove "$TMP/mail.rules"
-	! iptables-nft -S | grep DOCKER || fail "it is still there"
+	! iptables-nft -S | grep mine || fail "it is still there"
 }
 
 test_R14_members_that_a_file_has_not_are_gone() {

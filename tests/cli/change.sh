@@ -158,37 +158,6 @@ test_the_hold_of_a_change_never_shows() {
 	no_drift
 }
 
-test_foreign_looking_chains_are_remarked_on_by_save() {
-	iptables -N DOCKER
-	iptables -N f2b-sshd
-	fwsnap 0 save
-	[ "$(grep -c DOCKER "$TMP/err")" = 1 ] || fail "not one line"
-	says "DOCKER" "f2b-sshd"
-	iptables -A f2b-sshd -j RETURN
-	fwsnap 0 save --all
-	never DOCKER
-	fwsnap 0 status
-	prints "DOCKER" "f2b-sshd"
-}
-
-test_a_restore_over_foreign_looking_chains_needs_all() {
-	load_nft
-	fwsnap 0 save
-	lose
-	iptables -N DOCKER
-	iptables -A FORWARD -j DOCKER
-	remember now
-	remember_files now
-	fwsnap 1 restore
-	says DOCKER --all "; the firewall is unchanged"
-	fwsnap 1 -q restore
-	says DOCKER --all
-	are_live now
-	files_are now
-	fwsnap 0 restore --all
-	no_drift
-}
-
 # The way back
 
 test_unsaved_rules_are_kept_in_an_automatic_snapshot() {

@@ -9,15 +9,18 @@
 #   TMP    a folder for its own files; both vanish with it
 #   FWSNAP, FWSNAP_FAULTY   the program, and the one with fault points
 #   TERMINAL   tests/cli/terminal.c
+# It has CASE_LIMIT seconds.
 # A case ends when a command fails, by `fail WHY`, or by `skip WHY`.
 set -eu
 shopt -s inherit_errexit
 export LC_ALL=C TZ=UTC PATH=/usr/sbin:/usr/bin:/sbin:/bin
-FWSNAP=${FWSNAP:-$(realpath "${0%/*}/../../build/fwsnap")}
-FWSNAP_FAULTY=${FWSNAP_FAULTY:-$(realpath "${0%/*}/../../build/tests/fwsnap")}
-TERMINAL=${TERMINAL:-$(realpath "${0%/*}/../../build/tests/cli/terminal")}
+build=$(realpath -m "${BASH_SOURCE[0]%/*}/../../build")
+FWSNAP=${FWSNAP:-$build/fwsnap}
+FWSNAP_FAULTY=${FWSNAP_FAULTY:-$build/tests/fwsnap}
+TERMINAL=${TERMINAL:-$build/tests/cli/terminal}
 export FWSNAP FWSNAP_FAULTY TERMINAL
 AT_ONCE=1
+CASE_LIMIT=120
 
 # running cases
 
@@ -62,7 +65,7 @@ together() { # the end of all that run beside; false if one failed
 
 # Namespaces, /run and files of its own for a function; its exit status.
 run_apart() { # FOLDER FUNCTION ARGUMENT...
-	timeout -k 5 120 unshare --net --mount --pid --fork --kill-child --mount-proc \
+	timeout -k 5 "$CASE_LIMIT" unshare --net --mount --pid --fork --kill-child --mount-proc \
 		--propagation private "$0" inside "$@" >"$1/log" 2>&1 </dev/null
 }
 

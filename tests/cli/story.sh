@@ -243,10 +243,12 @@ test_json_has_the_documented_keys() {
 	json '.live | .tables == 2 and .rules == 5 and (.digest | length == 32) and has("chains") and has("sets")'
 	json '.texts | any(.path == "/etc/nftables.up.rules" and .state == "as saved")'
 	json '.foreign == [] and .owned == []'
-	nft add chain inet site DOCKER
+	nft add chain inet site more
+	iptables-nft -N DOCKER
 	echo >>"$ROOT/etc/nftables.up.rules"
 	fwsnap 3 --json status
 	json '.drift and (.differences | length > 0) and (.foreign | length == 1)'
+	json '.foreign[0] == {owner: "Docker", tables: 1, chains: 1, rules: 0, sets: 0, elements: 0}'
 	json '.texts | any(.state == "edited")'
 	fwsnap 0 --json show
 	json '.tables | length == 2'

@@ -93,9 +93,9 @@ static void *create_attribute(struct table *t, unsigned type)
 }
 
 /* A type that no kernel has. */
-static void alter_revision(struct table *t)
+static void alter_type(struct table *t)
 {
-	*(uint8_t *)create_attribute(t, IPSET_ATTR_REVISION) = 250;
+	*(char *)create_attribute(t, IPSET_ATTR_TYPENAME) = 'x';
 }
 
 /* Room for one member. */
@@ -151,8 +151,23 @@ static void a_refused_set_leaves_all_as_they_were(void **state)
 static void a_refused_list_leaves_all_as_they_were(void **state)
 {
 	(void)state;
-	refuse("create l list:set\nadd l old\nadd l new\n", "l", alter_revision,
+	refuse("create l list:set\nadd l old\nadd l new\n", "l", alter_type,
 	       "cannot create ipset 'l': the kernel has no such type of set");
+}
+
+/* As of a kernel that is newer than this one, which adds a revision with each new option of a type. */
+static void a_set_of_a_newer_revision_comes_back(void **state)
+{
+	struct ruleset rs = {0};
+
+	(void)state;
+	load("create s hash:ip comment\nadd s 1.1.1.1 comment x\n");
+	place_capture(&rs);
+	*(uint8_t *)create_attribute(ruleset_find(&rs, ENGINE_IPSET, NFPROTO_UNSPEC, "s"), IPSET_ATTR_REVISION) = 250;
+	free(place_shell("ipset destroy"));
+	assert_int_equal(place_change(&rs), CHANGE_DONE);
+	assert_shell("ipset save | grep add", "add s 1.1.1.1 comment \"x\"\n");
+	ruleset_release(&rs);
 }
 
 static void a_set_that_stays_in_use_is_named_and_all_is_undone(void **state)
@@ -465,6 +480,7 @@ int main(void)
 		cmocka_unit_test_setup(a_set_of_another_type_is_replaced_where_nothing_refers_to_it, setup),
 		cmocka_unit_test_setup(a_refused_set_leaves_all_as_they_were, setup),
 		cmocka_unit_test_setup(a_refused_list_leaves_all_as_they_were, setup),
+		cmocka_unit_test_setup(a_set_of_a_newer_revision_comes_back, setup),
 		cmocka_unit_test_setup(a_set_that_stays_in_use_is_named_and_all_is_undone, setup),
 		cmocka_unit_test_setup(what_a_cut_off_change_left_goes_and_is_never_captured, setup),
 		cmocka_unit_test_setup(remaining_time_comes_back, setup),

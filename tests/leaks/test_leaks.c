@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* alone: it counts packets against time */
 /*
  * A change lets no packet through which both the old and the new rules stop, and stops none that
  * both let through: a row for each way in which rules can do the same by other means.
