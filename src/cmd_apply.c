@@ -435,6 +435,18 @@ int cmd_apply(struct context *c, int argc, char **argv)
 	return r;
 }
 
+/* In the scratch it would change its configuration for real, and its rules, which are its own, not at all. */
+static int refuse_frontend(const struct context *c, const char *program)
+{
+	const char *title = c->all ? NULL : frontend_of_program(&c->foreign, program);
+
+	if (!title)
+		return EXIT_DONE;
+	log_error("%s has a configuration of its own: 'fwsnap run --live -- %s ...' changes and undoes both", title,
+		  program);
+	return EXIT_FAILED;
+}
+
 int cmd_run(struct context *c, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -451,6 +463,8 @@ int cmd_run(struct context *c, int argc, char **argv)
 		r = usage_error(c, "no command");
 	if (!r && a.in_live && a.dry_run)
 		r = usage_error(c, "--live has no --dry-run");
+	if (!r && !a.in_live)
+		r = refuse_frontend(c, argv[optind]);
 	if (!r && !a.dry_run)
 		r = trial_begin(&a.trial, false);
 	if (!r) {

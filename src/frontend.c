@@ -175,6 +175,30 @@ bool frontends_own(const struct foreign *f, const struct frontends *these, const
 	return false;
 }
 
+/* Whether it is the first word of a command, with whatever path. */
+static bool begins_with(const char *command, const char *name)
+{
+	size_t n = command ? strcspn(command, " ") : 0;
+	size_t tail = strlen(name);
+
+	return n >= tail && !strncmp(command + n - tail, name, tail) &&
+	       (n == tail || command[n - tail - 1] == '/');
+}
+
+const char *frontend_of_program(const struct foreign *f, const char *program)
+{
+	const char *slash = strrchr(program, '/'), *name = slash ? slash + 1 : program;
+
+	for (size_t i = 0; i < f->n && *name; i++) {
+		const struct foreign_frontend *frontend = &f->owners[i].frontend;
+
+		if (begins_with(frontend->ready, name) || begins_with(frontend->reload, name) ||
+		    begins_with(frontend->runtime, name))
+			return f->owners[i].title;
+	}
+	return NULL;
+}
+
 static bool state_is(const struct frontend_state *now, const struct frontend_state *want)
 {
 	struct frontends a = {(struct frontend_state *)(uintptr_t)now, 1};

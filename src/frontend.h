@@ -30,6 +30,9 @@ must_check int frontends_look(const struct foreign *f, const char *root, unsigne
 /* Whether one has something in the kernel and is enabled. */
 bool frontend_in_charge(const struct foreign *f, const char *root, const char *name);
 
+/* The title of the one that is told what to do by this program; NULL: it is no front-end's. */
+const char *frontend_of_program(const struct foreign *f, const char *program);
+
 /* Whether a path (without root) is of the configuration of one of these. */
 bool frontends_own(const struct foreign *f, const struct frontends *these, const char *path);
 

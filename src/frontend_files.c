@@ -30,7 +30,7 @@ static int walk_folder(struct walk *w, const char *path, const char *real, unsig
 	DIR *d = opendir(real);
 	int r = d ? 0 : -errno;
 
-	for (struct dirent *e; !r && (e = readdir(d));) {
+	for (struct dirent *e; d && !r && (e = readdir(d));) {
 		cleanup_free char *below = str_printf("%s/%s", path, e->d_name);
 
 		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && !is_temporary(e->d_name))

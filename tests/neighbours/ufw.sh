@@ -157,4 +157,35 @@ test_a_reload_that_fails_is_told_and_lost() {
 	says "'/lib/ufw/ufw-init force-reload'" "a front-end is not wholly as it was"
 }
 
+test_only_live_it_is_told_what_to_do() {
+	save_mail
+	fwsnap 1 run --within 60 -- ufw allow 26/tcp
+	says "ufw has a configuration of its own: 'fwsnap run --live -- ufw ...'"
+	all_is saved
+}
+
+# Another path of the same length, in the first part of the archive, which has no digest.
+forge() { # FILE FROM TO
+	python3 -c 'import sys, zlib
+data = open(sys.argv[1], "rb").read()
+first = zlib.decompressobj(31)
+text = first.decompress(data)
+other = text.replace(b"path=" + sys.argv[2].encode(), b"path=" + sys.argv[3].encode())
+assert other != text
+again = zlib.compressobj(6, zlib.DEFLATED, 31)
+open(sys.argv[1], "wb").write(again.compress(other) + again.flush() + first.unused_data)' "$@"
+}
+
+test_a_snapshot_from_elsewhere_writes_no_other_file() {
+	command -v python3 >/dev/null || skip "python3 is not installed"
+	save_mail
+	fwsnap 0 export 1 "$TMP/forged.tar.gz"
+	forge "$TMP/forged.tar.gz" /etc/ufw/user.rules /etc/ufw/../evil.ru
+	fwsnap 0 import "$TMP/forged.tar.gz"
+	fwsnap 5 restore 2 --no-confirm
+	says "/etc/ufw/../evil.ru' is no configuration of a front-end"
+	all_is saved
+	[ ! -e "$ROOT/etc/evil.ru" ] || fail "it was written"
+}
+
 run_cases "$@"
