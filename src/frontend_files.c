@@ -64,7 +64,8 @@ static int take_file(const char *root, const char *path, struct frontend_state *
 	f->uid = a.uid;
 	f->gid = a.gid;
 	f->mode = a.mode;
-	f->label = *a.label ? str_dup(a.label) : NULL;
+	/* SELinux' have no blank, which would be the end of it in a manifest */
+	f->label = *a.label && !strchr(a.label, ' ') ? str_dup(a.label) : NULL;
 	f->digest = digest_of(f->content.data, f->content.len);
 	f->size = f->content.len;
 	return r < 0 ? log_errno(r, "cannot read '%s'", real) : 0;

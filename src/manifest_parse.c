@@ -379,15 +379,9 @@ static int parse_file_end(struct frontend_file *f, char *value)
 {
 	f->part = str_dup(word(&value, "part="));
 	if (!strncmp(value, "label=", 6)) {
-		char *label = value + 6, *end = strstr(label, " path=");
-
-		if (!end)
+		f->label = str_dup(word(&value, "label="));
+		if (!*f->label || unescape(f->label, NAME_MAX_LENGTH) < 0)
 			return -EBADMSG;
-		*end = '\0';
-		value = end + 1;
-		if (unescape(label, NAME_MAX_LENGTH) < 0)
-			return -EBADMSG;
-		f->label = str_dup(label);
 	}
 	if (strncmp(value, "path=/", 6) || unescape(value, PATH_MAX_LENGTH + 5) < 0)
 		return -EBADMSG;
