@@ -26,6 +26,8 @@ hookdir ?= $(datadir)/if-pre-up.d
 nmdir ?= $(datadir)/NetworkManager
 networkddir ?= $(datadir)/networkd-dispatcher
 completiondir ?= $(PREFIX)/share/bash-completion/completions
+# Copies to read of what is compiled in.
+descriptiondir ?= $(PREFIX)/share/doc/fwsnap/foreign.d
 
 VERSION = 0.1
 CFLAGS ?= -O2 -g
@@ -68,8 +70,8 @@ HELPERS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/*.c) \
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 ENGINE := $(patsubst %.c,$(B)/%,$(wildcard tests/engine/test_*.c tests/corpus/test_*.c tests/leaks/test_*.c))
 BOOT := $(filter-out %lib.sh,$(wildcard tests/boot/*.sh))
-DEEP := $(wildcard tests/boot/deep/*.sh)
-SCRIPTS := $(filter-out %lib.sh,$(wildcard tests/cli/*.sh tests/corpus/*.sh tests/neighbours/*.sh)) $(BOOT)
+DEEP := $(filter-out %lib.sh,$(wildcard tests/boot/deep/*.sh))
+SCRIPTS := $(filter-out %lib.sh,$(wildcard tests/cli/*.sh tests/neighbours/*.sh tests/corpus/*.sh)) $(BOOT)
 
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1) $@")
@@ -172,6 +174,10 @@ install: all
 	install -D -m 644 src/man/fwsnap.8 $(DESTDIR)$(mandir)/man8/fwsnap.8
 	install -D -m 644 src/man/fwsnap.conf.5 $(DESTDIR)$(mandir)/man5/fwsnap.conf.5
 	install -D -m 644 src/man/fwsnap-snapshot.5 $(DESTDIR)$(mandir)/man5/fwsnap-snapshot.5
+	sed 's|/usr/local/share/doc/fwsnap/foreign.d|$(descriptiondir)|' src/man/fwsnap-foreign.5 >$(B)/fwsnap-foreign.5
+	install -D -m 644 $(B)/fwsnap-foreign.5 $(DESTDIR)$(mandir)/man5/fwsnap-foreign.5
+	install -d $(DESTDIR)$(descriptiondir)
+	install -m 644 $(FOREIGN) $(DESTDIR)$(descriptiondir)
 	install -D -m 644 src/completions/fwsnap.bash $(DESTDIR)$(completiondir)/fwsnap
 	install -D -m 755 hooks/if-pre-up.d/fwsnap $(DESTDIR)$(hookdir)/fwsnap
 	install -D -m 755 hooks/NetworkManager/fwsnap $(DESTDIR)$(nmdir)/fwsnap
@@ -186,6 +192,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(sbindir)/fwsnap $(DESTDIR)$(mandir)/man8/fwsnap.8 \
 		$(DESTDIR)$(mandir)/man5/fwsnap.conf.5 $(DESTDIR)$(mandir)/man5/fwsnap-snapshot.5 \
+		$(DESTDIR)$(mandir)/man5/fwsnap-foreign.5 $(addprefix $(DESTDIR)$(descriptiondir)/,$(notdir $(FOREIGN))) \
 		$(DESTDIR)$(completiondir)/fwsnap $(DESTDIR)$(hookdir)/fwsnap $(DESTDIR)$(nmdir)/fwsnap \
 		$(DESTDIR)$(networkddir)/fwsnap $(DESTDIR)$(unitdir)/fwsnap.service \
 		$(DESTDIR)$(dropindir)/fwsnap-required.conf $(DESTDIR)$(initdir)/fwsnap $(DESTDIR)$(openrcdir)/fwsnap

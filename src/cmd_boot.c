@@ -27,15 +27,28 @@ struct booting {
 
 /* What is said goes to stderr, and is kept: for status and the log. */
 static struct strlist said;
+/* -q: it goes there only if all is not well, and then all of it. */
+static bool quiet;
 
 static void listen_in(const char *line)
 {
 	cleanup_free char *text = str_dup(strncmp(line, "fwsnap: ", 8) ? line : line + 8);
 
-	fputs(line, stderr);
+	if (!quiet)
+		fputs(line, stderr);
 	text[strcspn(text, "\n")] = '\0';
 	if (said.n < REASONS)
 		strlist_add_once(&said, text);
+}
+
+static void begin_listening(void)
+{
+	enum log_level level = log_set_level(LOG_NOTE);
+
+	quiet = level < LOG_NOTE;
+	if (level > LOG_NOTE)
+		log_set_level(level);
+	log_set_sink(listen_in);
 }
 
 static int parse(struct booting *s, int argc, char **argv)
@@ -173,16 +186,25 @@ static void tell_log(void)
 	guard_tell_log(buf_str(&text));
 }
 
+static void tell_stderr(void)
+{
+	for (size_t i = 0; i < said.n && quiet; i++)
+		fprintf(stderr, "fwsnap: %s\n", said.s[i]);
+	quiet = false;
+}
+
 static void record(struct booting *s)
 {
 	struct boot_record *r = &s->boot.record;
 	int e;
 
 	if (r->lower || r->rung == BOOT_FAILED) {
+		tell_stderr();
 		tell_log();
 		r->reasons = said;
 		said = (struct strlist){NULL, 0};
 	}
+	quiet = false;
 	e = boot_record_write(r, s->c->opt.root);
 	if (e)
 		log_errno(e, "cannot write how the boot went below '%s/run/fwsnap'", s->c->opt.root);
@@ -245,7 +267,7 @@ int cmd_boot(struct context *c, int argc, char **argv)
 	if (status)
 		return status;
 	log_set_state(NULL);
-	log_set_sink(listen_in);
+	begin_listening();
 	configured = read_config(c);
 	if (!is_done(&s) && take_lock(&s)) {
 		open_store(&s);

@@ -136,7 +136,7 @@ static int show(struct context *c, struct comparing *s)
 	if (!status) {
 		status = print(c, &d, old->label, new->label, &new->foreign, &frontends);
 		if (!c->opt.json)
-			print_shares(&new->foreign);
+			print_shares(&new->foreign, false);
 	}
 	difference_release(&d);
 	return status;

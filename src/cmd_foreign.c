@@ -2,10 +2,9 @@
 #include "cmd_foreign.h"
 
 #include "cmd_frontend.h"
-
+#include "cmd_json.h"
 #include "log.h"
 
-#include <jansson.h>
 #include <stdio.h>
 
 int ours_open(struct context *c, struct ruleset *all, struct ours *o)
@@ -164,9 +163,13 @@ json_t *shares_json(const struct foreign_shares *s)
 {
 	json_t *j = json_array();
 
-	for (size_t i = 0; i < s->n; i++)
-		json_array_append_new(j, counts_json(s->share[i].owner->title, s->share[i].tables,
-						     &s->share[i].counts));
+	for (size_t i = 0; i < s->n; i++) {
+		const struct foreign_share *share = &s->share[i];
+		json_t *one = counts_json(share->owner->title, share->tables, &share->counts);
+
+		json_object_set_new(one, "names", json_strings(&share->objects));
+		json_array_append_new(j, one);
+	}
 	return j;
 }
 
@@ -187,10 +190,18 @@ static void print_share(const char *owner, unsigned tables, const struct table_c
 	printf("foreign  %s: %s\n", name, text);
 }
 
-void print_shares(const struct foreign_shares *s)
+void print_shares(const struct foreign_shares *s, bool objects)
 {
-	for (size_t i = 0; i < s->n; i++)
-		print_share(s->share[i].owner->title, s->share[i].tables, &s->share[i].counts);
+	for (size_t i = 0; i < s->n; i++) {
+		const struct foreign_share *share = &s->share[i];
+
+		print_share(share->owner->title, share->tables, &share->counts);
+		for (size_t j = 0; objects && j < share->objects.n; j++) {
+			cleanup_free char *name = str_visible(share->objects.s[j]);
+
+			printf("         %s\n", name);
+		}
+	}
 }
 
 void print_manifest_foreign(const struct manifest *m)

@@ -48,9 +48,9 @@ void warn_touched(struct context *c, struct ruleset *before, struct ruleset *aft
 /* Whether what is ours in rs (a cut of live), and front-ends, are as in the snapshot of this manifest. */
 bool is_saved_as(struct context *c, const struct ruleset *rs, const struct manifest *m);
 
-/* As JSON, for the caller to release; as lines "foreign  Docker: 7 chains, 12 rules". */
+/* As JSON, for the caller to release; as lines "foreign  Docker: 7 chains, 12 rules", with the names of all objects or not. */
 struct json_t *shares_json(const struct foreign_shares *s);
-void print_shares(const struct foreign_shares *s);
+void print_shares(const struct foreign_shares *s, bool objects);
 struct json_t *manifest_foreign_json(const struct manifest *m);
 void print_manifest_foreign(const struct manifest *m);
 /* Notes for a new manifest what was left out. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd_frontend.h"
 
+#include "cmd_json.h"
 #include "log.h"
 #include "snapshot.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -99,15 +99,6 @@ void note_permanent_only(struct context *c, const struct frontends *before, cons
 	}
 }
 
-static json_t *strings_json(const struct strlist *l)
-{
-	json_t *j = json_array();
-
-	for (size_t i = 0; i < l->n; i++)
-		json_array_append_new(j, json_string(l->s[i]));
-	return j;
-}
-
 json_t *frontends_json(const struct frontends *f)
 {
 	json_t *j = json_array();
@@ -115,7 +106,7 @@ json_t *frontends_json(const struct frontends *f)
 	for (size_t i = 0; i < f->n; i++)
 		json_array_append_new(j, json_pack("{s:s,s:b,s:i,s:o}", "name", f->state[i].name, "active",
 						   f->state[i].active, "files", (int)f->state[i].nfiles,
-						   "runtime", strings_json(&f->state[i].runtime)));
+						   "runtime", json_strings(&f->state[i].runtime)));
 	return j;
 }
 

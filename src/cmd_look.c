@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd_foreign.h"
 #include "cmd_frontend.h"
+#include "cmd_json.h"
 #include "log.h"
 #include "text.h"
 #include "cmd_look_boot.h"
@@ -35,23 +36,6 @@ static void print_json(json_t *j)
 	json_dumpf(j, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(j);
-}
-
-static json_t *json_text(const char *s)
-{
-	/* a name that is not UTF-8 is shown as what it is not: missing */
-	json_t *j = s ? json_string(s) : NULL;
-
-	return j ? j : json_null();
-}
-
-static json_t *json_strings(const struct strlist *l)
-{
-	json_t *j = json_array();
-
-	for (size_t i = 0; i < l->n; i++)
-		json_array_append_new(j, json_text(l->s[i]));
-	return j;
 }
 
 static void put_number(json_t *j, const char *key, uint64_t n)
@@ -287,7 +271,7 @@ static void print_summary(const struct named *n)
 		printf("  %-28s left out: a process owns it\n", rs->owned.s[i]);
 	print_frontends(&n->manifest.frontends);
 	print_manifest_foreign(&n->manifest);
-	print_shares(&n->foreign);
+	print_shares(&n->foreign, true);
 }
 
 static int show_text(struct context *c, const char *ref, enum text_kind kind)
@@ -483,7 +467,7 @@ static json_t *status_json(const struct look *l)
 	json_object_set_new(j, "foreign", shares_json(&l->ours.shares));
 	json_object_set_new(j, "frontends", frontends_json(l->frontends));
 	json_object_set_new(j, "owned", json_strings(&l->live.owned));
-	put_boot_json(j, l->c, &l->live);
+	put_boot_json(j, l->c, l->ours.rs);
 	return j;
 }
 
@@ -515,11 +499,11 @@ static void print_status(const struct look *l)
 		if (path && strcmp(text_state(l, path), "none"))
 			printf("text     %s: %s\n", path, text_state(l, path));
 	}
-	print_shares(&l->ours.shares);
+	print_shares(&l->ours.shares, false);
 	print_frontends(l->frontends);
 	for (size_t i = 0; i < l->live.owned.n; i++)
 		printf("owned    %s belongs to a process and is left alone\n", l->live.owned.s[i]);
-	print_boot(l->c, &l->live);
+	print_boot(l->c, l->ours.rs);
 }
 
 static void add_differences(struct look *l)

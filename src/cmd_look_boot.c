@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "boot_record.h"
+#include "cmd_json.h"
 #include "cmd_look_boot.h"
 #include "lockdown.h"
 #include "log.h"
@@ -28,31 +29,20 @@ static void read_record(struct context *c, struct boot_record *r)
 		boot_record_release(r);
 }
 
-static json_t *text_or_null(const char *s)
-{
-	json_t *j = json_string(s);
-
-	return j ? j : json_null();
-}
-
 static json_t *record_json(struct context *c)
 {
 	struct boot_record r = {0};
-	json_t *j = json_object(), *reasons = json_array();
+	json_t *j;
 
 	read_record(c, &r);
-	if (r.rung == BOOT_UNKNOWN) {
-		json_decref(j);
-		json_decref(reasons);
+	if (r.rung == BOOT_UNKNOWN)
 		return json_null();
-	}
-	for (size_t i = 0; i < r.reasons.n; i++)
-		json_array_append_new(reasons, text_or_null(r.reasons.s[i]));
+	j = json_object();
 	json_object_set_new(j, "rung", json_string(boot_rungs[r.rung]));
 	json_object_set_new(j, "snapshot", r.snapshot ? json_integer(r.snapshot) : json_null());
 	json_object_set_new(j, "when", json_integer(r.when));
 	json_object_set_new(j, "lower", json_boolean(r.lower));
-	json_object_set_new(j, "reasons", reasons);
+	json_object_set_new(j, "reasons", json_strings(&r.reasons));
 	boot_record_release(&r);
 	return j;
 }
@@ -66,9 +56,9 @@ static json_t *restorers_json(const char *root)
 	for (size_t i = 0; i < found.n; i++) {
 		json_t *j = json_object();
 
-		json_object_set_new(j, "name", text_or_null(found.r[i].name));
-		json_object_set_new(j, "reason", text_or_null(found.r[i].reason));
-		json_object_set_new(j, "command", text_or_null(found.r[i].command));
+		json_object_set_new(j, "name", json_text(found.r[i].name));
+		json_object_set_new(j, "reason", json_text(found.r[i].reason));
+		json_object_set_new(j, "command", json_text(found.r[i].command));
 		json_array_append_new(all, j);
 	}
 	restorers_release(&found);

@@ -70,6 +70,7 @@ struct foreign_share {
 	const struct foreign_owner *owner;
 	struct table_counts counts;
 	unsigned tables;      /* that are its own as a whole */
+	struct strlist objects; /* tables, chains and sets: "ip filter DOCKER" */
 	struct digest digest; /* of all that is not dynamic */
 	struct foreign_relied *relied;
 	size_t nrelied;

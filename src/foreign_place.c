@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "foreign_place.h"
 
+#include <string.h>
+
 struct placing {
 	const struct foreign_rules *live, *new;
 	size_t *keep; /* where each rule of live is among the new ones; SIZE_MAX: nowhere */
@@ -61,6 +63,45 @@ static void align(struct placing *p, bool foreign)
 		p->keep[a[i]] = keep[i] == SIZE_MAX ? SIZE_MAX : b[keep[i]];
 }
 
+/* A rule of the target by what it is. */
+struct known {
+	struct digest digest;
+	size_t place;
+};
+
+static int compare_known(const void *a, const void *b)
+{
+	return memcmp(&((const struct known *)a)->digest, &((const struct known *)b)->digest, sizeof(struct digest));
+}
+
+/* Takes one of these that is left; they are sorted. */
+static void meet(struct known *left, size_t *n, const struct known *like, bool *met)
+{
+	struct known *found = *n ? bsearch(like, left, *n, sizeof(*left), compare_known) : NULL;
+
+	if (!found)
+		return;
+	met[found->place] = true;
+	memmove(found, found + 1, (size_t)(left + *n - (found + 1)) * sizeof(*left));
+	--*n;
+}
+
+/* Foreign rules that are in both, but in another order, or too many to be aligned. */
+static void meet_moved(const struct placing *p, bool *met)
+{
+	cleanup_free struct known *left = mem_alloc((p->new->n + 1) * sizeof(*left));
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->new->n; i++)
+		if (p->new->foreign[i] && !met[i])
+			left[n++] = (struct known){p->new->item[i]->digest, i};
+	if (n)
+		qsort(left, n, sizeof(*left), compare_known);
+	for (size_t i = 0; n && i < p->live->n; i++)
+		if (p->live->foreign[i] && p->keep[i] == SIZE_MAX)
+			meet(left, &n, &(struct known){p->live->item[i]->digest, 0}, met);
+}
+
 size_t *foreign_places(const struct foreign_rules *live, const struct foreign_rules *new, bool last, bool *met)
 {
 	struct placing p = {live, new, mem_alloc((live->n + 1) * sizeof(*p.keep)), last};
@@ -79,6 +120,7 @@ size_t *foreign_places(const struct foreign_rules *live, const struct foreign_ru
 			slot[i] = least;
 		least = slot[i];
 	}
+	meet_moved(&p, met);
 	free(p.keep);
 	return slot;
 }

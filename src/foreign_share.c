@@ -29,6 +29,7 @@ static void count_whole(struct foreign_share *s, const struct table *t)
 	cleanup_free char *label = table_label(t);
 	struct digest digests[] = {digest_of(label, strlen(label)), t->fixed};
 
+	strlist_add(&s->objects, label);
 	if (t->engine == ENGINE_IPSET)
 		s->counts.sets++;
 	else
@@ -49,6 +50,11 @@ static void count_item(struct foreign_share *s, const char *label, const struct 
 
 	if (counts[item->kind])
 		++*counts[item->kind];
+	if (item->kind == ITEM_CHAIN || item->kind == ITEM_SET) {
+		cleanup_free char *object = str_printf("%s %s", label, item->name);
+
+		strlist_add(&s->objects, object);
+	}
 	if (!item->silent)
 		digest_add(&s->digest, digest_of(digests, sizeof(digests)));
 }
@@ -116,6 +122,7 @@ void foreign_shares_release(struct foreign_shares *s)
 		for (size_t j = 0; j < s->share[i].nrelied; j++)
 			free(s->share[i].relied[j].chain);
 		free(s->share[i].relied);
+		strlist_release(&s->share[i].objects);
 	}
 	free(s->share);
 	*s = (struct foreign_shares){0};

@@ -67,9 +67,12 @@ void log_step(const char *name)
 	step_start();
 }
 
-void log_set_level(enum log_level level)
+enum log_level log_set_level(enum log_level level)
 {
+	enum log_level before = shown_level;
+
 	shown_level = level;
+	return before;
 }
 
 void log_set_state(const char *text)

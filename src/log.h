@@ -14,8 +14,8 @@
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_NOTE, LOG_DETAIL };
 
-/* Shows messages up to this level (default LOG_NOTE; -q LOG_ERROR; -v LOG_DETAIL). */
-void log_set_level(enum log_level level);
+/* Shows messages up to this level (default LOG_NOTE; -q LOG_ERROR; -v LOG_DETAIL). Returns the one before. */
+enum log_level log_set_level(enum log_level level);
 
 /*
  * What the firewall is now, appended to each error as "; STATE". Starts as

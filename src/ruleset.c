@@ -285,7 +285,9 @@ struct table_counts ruleset_counts(const struct ruleset *rs, unsigned *tables)
 	for (size_t i = 0; i < rs->ntables; i++) {
 		const struct table_counts *n = &rs->tables[i].counts;
 
-		*tables += !rs->tables[i].empty;
+		if (rs->tables[i].empty)
+			continue;
+		++*tables;
 		sum.chains += n->chains;
 		sum.rules += n->rules;
 		sum.sets += n->sets;

@@ -111,7 +111,7 @@ struct table *ruleset_find(const struct ruleset *rs, enum engine_id engine, uint
 
 /* The table of rs with the identity of t, or NULL. */
 struct table *ruleset_counterpart(const struct ruleset *rs, const struct table *t);
-/* The sums over all tables, and how many are not empty. */
+/* The sums over all tables that are not empty, and how many these are. */
 struct table_counts ruleset_counts(const struct ruleset *rs, unsigned *tables);
 
 /* Notes an interface by index (looked up in the caller's namespace unless known). */

@@ -55,17 +55,19 @@ _fwsnap() {
 		case $command in
 		'') choice="$commands --root --config --json --color --quiet --verbose --help --version" ;;
 		save) choice='--message --tag --counters --all --on-stop' ;;
-		apply) choice='--within --no-confirm --dry-run --message --type --allow-empty --force-remove --no-rehearsal --replace-pending' ;;
-		run) choice='--live --within --no-confirm --dry-run --message --allow-empty --replace-pending' ;;
+		apply) choice='--within --no-confirm --dry-run --message --type --allow-empty --force-remove --no-rehearsal --replace-pending --all' ;;
+		run) choice='--live --within --no-confirm --dry-run --message --allow-empty --replace-pending --all' ;;
+		status) choice='--all' ;;
 		rollback) choice='--dry-run --all' ;;
 		restore) choice="$(_fwsnap_refs "$root") --all --dry-run --within --no-confirm --boot --again --link" ;;
 		lockdown) choice='--within --no-confirm' ;;
-		show) choice="$(_fwsnap_refs "$root") --format" ;;
-		diff) choice="$(_fwsnap_refs "$root") --dynamic" ;;
+		show) choice="$(_fwsnap_refs "$root") --format --all" ;;
+		diff) choice="$(_fwsnap_refs "$root") --dynamic --all" ;;
 		verify | tag | export) choice=$(_fwsnap_refs "$root") ;;
 		prune) choice='--keep --dry-run' ;;
 		import) choice='--message --tag --type' ;;
 		check) choice='--base --type' ;;
+		status) choice='--all' ;;
 		esac
 		;;
 	esac

@@ -12,7 +12,8 @@
 # brings up links there can call `look NAME` (see there) before it does.
 #
 # What `make install` installs lies over the system. Each case has a network, a cgroup tree and a disk (in
-# memory) of its own.
+# memory) of its own. A script may set NSPAWN_OPTIONS, and BOOT_WANTS: the units of systemd that are up when
+# the function is called.
 # shellcheck source=tests/cli/lib.sh
 . "${BASH_SOURCE[0]%/*}/../cli/lib.sh"
 # shellcheck source=tests/boot/tree_lib.sh
@@ -21,6 +22,8 @@ FWSNAP_INSTALLED=${FWSNAP_INSTALLED:-$build/tests/installed}
 tests=$(realpath "${BASH_SOURCE[0]%/*}/..")
 script=/tests/$(realpath --relative-to="$tests" "$0")
 KIND=systemd
+NSPAWN_OPTIONS=()
+BOOT_WANTS='multi-user.target systemd-logind.service systemd-user-sessions.service'
 
 run_boot_cases() {
 	case ${1:-} in
@@ -78,8 +81,8 @@ start_by_systemd() {
 	first=/lib/systemd/systemd console=pipe
 	cat >"$TMP/system/etc/systemd/system/case.service" <<-END
 		[Unit]
-		Wants=multi-user.target systemd-logind.service
-		After=multi-user.target systemd-logind.service systemd-user-sessions.service
+		Wants=$BOOT_WANTS
+		After=$BOOT_WANTS
 		SuccessAction=exit-force
 		FailureAction=exit-force
 		[Service]
@@ -179,8 +182,8 @@ start_container() {
 			exec systemd-nspawn --quiet --directory="$1/system" --machine=system --network-veth \
 				--register=no --keep-unit --console="$6" --link-journal=no \
 				--bind-ro="$2:/tests" --bind-ro="$3:/usr/bin/terminal" \
-				--bind-ro="$4:/usr/bin/fwsnap-faulty" -- "$5" systemd.unit=case.service' \
-			bash "$TMP" "$tests" "$TERMINAL" "$FWSNAP_FAULTY" "$first" "$console" \
+				--bind-ro="$4:/usr/bin/fwsnap-faulty" "${@:7}" -- "$5" systemd.unit=case.service' \
+			bash "$TMP" "$tests" "$TERMINAL" "$FWSNAP_FAULTY" "$first" "$console" "${NSPAWN_OPTIONS[@]}" \
 			>"$TMP/console" 2>&1 </dev/null
 	)
 }

@@ -94,6 +94,28 @@ edited_text() {
 		/^table ip filter/,/^}/s/tcp dport 22 /tcp dport 2222 /' "$TMP/rules.saved"
 	stood_before_the_network saved
 	iptables-save | grep -q -- '--dport 2222' || fail "the edited text is not in force"
+	! journal | grep -q "without a trial" || fail "no private namespace"
+}
+
+test_legacy_rules_and_ipsets_are_back_too() {
+	boot save_legacy
+	boot everything_is_back
+	sed -i 's/--dport 22 /--dport 2222 /' "$TMP/system/etc/iptables.up.rules"
+	boot edited_legacy_text
+}
+
+save_legacy() {
+	systemctl -q enable fwsnap.service
+	configure_links host0
+	load_everything
+	remember saved
+	fwsnap 0 save
+}
+
+edited_legacy_text() {
+	unit_is active 0
+	iptables-legacy-save | grep -q -- '--dport 2222' || fail "the edited text is not in force"
+	! journal | grep -q "without a trial" || fail "no private namespace"
 }
 
 # FACTS of iptables-save: it prints a message instead of rules, with status 0.
@@ -223,8 +245,7 @@ require_rules() {
 }
 
 require_firewall() { # UNIT
-	mkdir -p "/etc/systemd/system/$1.service.d"
-	ln -s /usr/share/fwsnap/systemd/fwsnap-required.conf "/etc/systemd/system/$1.service.d/"
+	install -D -m 644 -t "/etc/systemd/system/$1.service.d" /usr/share/fwsnap/systemd/fwsnap-required.conf
 }
 
 all_is_closed() {

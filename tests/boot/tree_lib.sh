@@ -17,8 +17,11 @@ declare -A LAYER_PACKAGES=(
 	[ifupdown-ng]="ifupdown- ifupdown-ng"
 	[ifupdown2]="ifupdown- ifupdown2"
 	[busybox]="ifupdown- busybox-static"
+	[persistent]="iptables-persistent netfilter-persistent"
 	[networkmanager]="network-manager"
 	[networkd-dispatcher]="networkd-dispatcher"
+	[neighbours]="docker.io libvirt-daemon-system libvirt-clients dnsmasq-base fail2ban sshguard netavark
+		containernetworking-plugins firewalld crowdsec-firewall-bouncer busybox-static jq"
 )
 
 # Of a kind, in $tree the system on which it stands, in $layer what is laid over it (empty: nothing).

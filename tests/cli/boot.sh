@@ -373,6 +373,19 @@ test_what_went_wrong_is_in_the_log() {
 	prints "2.tar.gz' is damaged"
 }
 
+test_quietly_it_says_all_of_what_went_wrong_and_nothing_else() {
+	two_versions
+	power_cycle
+	fwsnap 0 -q restore --boot
+	[ ! -s "$TMP/err" ] || fail "it said something"
+	damage 2
+	power_cycle
+	fwsnap 8 -q restore --boot
+	says "2.tar.gz' is damaged" "less than what was saved is in force: the older snapshot 1"
+	fwsnap 7 status
+	prints "less than what was saved"
+}
+
 test_hooks_are_told() {
 	load_iptables
 	fwsnap 0 save

@@ -318,6 +318,200 @@ static void what_is_foreign_stays(void **state)
 	ruleset_release(&same);
 }
 
+/* What is foreign keeps its counters, and does not even get another handle. */
+static void foreign_objects_are_not_touched(void **state)
+{
+	struct ruleset target = {0}, live = {0}, made = {0};
+	cleanup_free char *before = NULL, *after = NULL, *ours = NULL;
+	struct foreign f = {0};
+
+	(void)state;
+	read_descriptions(&f);
+	capture("nft", &(struct text){T(IN("udp dport 53 accept\ntcp dport 23 accept")), NULL}, &target);
+	place_nft(T(THEIRS_SET "chain theirs-in {\nip saddr { 1.1.1.1, 2.2.2.2 } counter packets 7 bytes 70 drop\n}\n"
+		    IN("ip saddr @theirs-bans counter packets 9 bytes 90 drop\njump theirs-in\ntcp dport 22 accept")));
+	before = place_shell("nft -a list ruleset | grep -e theirs -e counter -e elements");
+	place_capture(&live);
+	foreign_look(&f, &live);
+	graft(&f, &live, &target, &made, NULL);
+	assert_int_equal(place_change_from(&live, &made), CHANGE_DONE);
+	after = place_shell("nft -a list ruleset | grep -e theirs -e counter -e elements");
+	assert_string_equal(before, after);
+	ours = place_shell("nft list ruleset | grep dport");
+	assert_non_null(strstr(ours, "udp dport 53"));
+	assert_null(strstr(ours, "dport 22"));
+	foreign_release(&f);
+	ruleset_release(&target);
+	ruleset_release(&live);
+	ruleset_release(&made);
+}
+
+/* A snapshot of another boot: the same names, other numbers, of interfaces and of ipsets. */
+static void numbers_of_another_boot_are_those_of_this_one(void **state)
+{
+	const struct text old = {T(IN("iif \"d0\" accept\niif { \"d1\", \"d2\" } drop\n")), NULL};
+	const struct text old_xt = {FILTER("", A "-A INPUT -m set --match-set ours src -j DROP\n"), SET_FILLED SET_OURS};
+	const struct text now = {T(THEIRS_IN IN("iif \"d2\" jump theirs-in\niif { \"d0\", \"d1\" } jump theirs-in\n")), NULL};
+	const struct text now_xt = {FILTER("", "-A INPUT -m set --match-set theirs-bans src -j DROP\n"), SET_THEIRS};
+	struct ruleset target = {0}, live = {0}, want = {0}, made = {0};
+	struct foreign f = {0};
+
+	(void)state;
+	read_descriptions(&f);
+	load("nft", &old);
+	load("iptables-nft", &old_xt);
+	place_capture(&target);
+	place_move(true);
+	load("nft", &(struct text){T(THEIRS_IN IN("iif \"d2\" jump theirs-in\niif { \"d0\", \"d1\" } jump theirs-in\niif \"d0\" accept\niif { \"d1\", \"d2\" } drop\n")), NULL});
+	load("iptables-nft", &(struct text){FILTER("", "-A INPUT -m set --match-set theirs-bans src -j DROP\n" A
+						   "-A INPUT -m set --match-set ours src -j DROP\n"), SET_THEIRS SET_OURS});
+	place_capture(&want);
+	place_lose();
+	/* the order of base chains is the target's */
+	load("iptables-nft", &now_xt);
+	load("nft", &now);
+	place_capture(&live);
+	foreign_look(&f, &live);
+	foreign_look(&f, &target);
+	graft(&f, &live, &target, &made, NULL);
+	assert_same("becomes", &want, &made);
+	assert_int_equal(place_change_from(&live, &made), CHANGE_DONE);
+	place_assert_live(&made);
+	foreign_release(&f);
+	ruleset_release(&target);
+	ruleset_release(&live);
+	ruleset_release(&want);
+	ruleset_release(&made);
+}
+
+/* Undoing a change, after others did something to what it made, or to what it left. */
+
+#define NAT_OURS "table ip nat {\nchain POSTROUTING {\ntype nat hook postrouting priority 100;\nip saddr 10.0.0.0/8 masquerade\n}\n}\n"
+#define BANS_AND(elements, rules)                                                                  \
+	T("set theirs-bans {\ntype ipv4_addr\n" elements "}\nchain theirs-in {\nip saddr 192.0.2.9 drop\n}\n" \
+	  IN("ip saddr @theirs-bans drop\njump theirs-in\n" rules))
+
+static const struct undone {
+	const char *what, *before, *after;
+	const char *others; /* what they do meanwhile */
+	const char *want;
+} undos[] = {
+	{"a chain of theirs in a table that the change made", "", NAT_OURS,
+	 "nft 'add chain ip nat theirs-c; add rule ip nat theirs-c counter; add rule ip nat POSTROUTING jump theirs-c'",
+	 "table ip nat {\nchain theirs-c {\ncounter\n}\nchain POSTROUTING {\ntype nat hook postrouting priority 100;\njump theirs-c\n}\n}\n"},
+	{"a set of theirs in a table that the change made", "", T(IN("tcp dport 22 accept")),
+	 "nft 'add set inet t theirs-s { type mark; elements = { 1, 2 }; }; insert rule inet t input meta mark @theirs-s drop'",
+	 T("set theirs-s {\ntype mark\nelements = { 1, 2 }\n}\n" IN("meta mark @theirs-s drop"))},
+	{"a table of theirs", T(IN("tcp dport 22 accept")), T(IN("tcp dport 23 accept")), "nft 'add table inet theirs-table; add set inet theirs-table s { type mark; elements = { 1 }; }'",
+	 T(IN("tcp dport 22 accept")) "table inet theirs-table {\nset s {\ntype mark\nelements = { 1 }\n}\n}\n"},
+	{"a ban comes", BANS_AND("elements = { 192.0.2.1 }\n", "tcp dport 22 accept"), BANS_AND("elements = { 192.0.2.1 }\n", "tcp dport 23 accept"),
+	 "nft 'add element inet t theirs-bans { 192.0.2.2 }; insert rule inet t theirs-in ip saddr 192.0.2.3 drop'",
+	 T("set theirs-bans {\ntype ipv4_addr\nelements = { 192.0.2.1, 192.0.2.2 }\n}\nchain theirs-in {\nip saddr 192.0.2.3 drop\nip saddr 192.0.2.9 drop\n}\n"
+	   IN("ip saddr @theirs-bans drop\njump theirs-in\ntcp dport 22 accept"))},
+	{"a ban goes", BANS_AND("elements = { 192.0.2.1 }\n", "tcp dport 22 accept"), BANS_AND("elements = { 192.0.2.1 }\n", "tcp dport 23 accept"),
+	 "nft 'delete element inet t theirs-bans { 192.0.2.1 }; flush chain inet t theirs-in'",
+	 T("set theirs-bans {\ntype ipv4_addr\n}\nchain theirs-in {\n}\n" IN("ip saddr @theirs-bans drop\njump theirs-in\ntcp dport 22 accept"))},
+	{"they go altogether", BANS_AND("elements = { 192.0.2.1 }\n", "tcp dport 22 accept"), BANS_AND("elements = { 192.0.2.1 }\n", "tcp dport 23 accept"),
+	 "nft 'flush chain inet t input; add rule inet t input tcp dport 23 accept; delete chain inet t theirs-in; delete set inet t theirs-bans'",
+	 T(IN("tcp dport 22 accept"))},
+	{"they change the order of theirs", BANS_AND("", "tcp dport 22 accept"), BANS_AND("", "tcp dport 23 accept"),
+	 "nft 'flush chain inet t input; add rule inet t input jump theirs-in; add rule inet t input ip saddr @theirs-bans drop; add rule inet t input tcp dport 23 accept'",
+	 T("set theirs-bans {\ntype ipv4_addr\n}\nchain theirs-in {\nip saddr 192.0.2.9 drop\n}\n" IN("jump theirs-in\nip saddr @theirs-bans drop\ntcp dport 22 accept"))},
+};
+
+static void an_undo_leaves_them_alone(void **state)
+{
+	const struct undone *u = *state;
+	struct ruleset before = {0}, after = {0}, want = {0};
+	struct foreign f = {0};
+
+	read_descriptions(&f);
+	capture("nft", &(struct text){u->want, NULL}, &want);
+	capture("nft", &(struct text){u->after, NULL}, &after);
+	load("nft", &(struct text){u->before, NULL});
+	place_capture(&before);
+	assert_int_equal(place_change_from(&before, &after), CHANGE_DONE);
+	free(place_shell(u->others));
+	assert_changed(change_undo(&before, &after, PLACE_WAIT, &f, NULL));
+	place_assert_live(&want);
+	foreign_release(&f);
+	ruleset_release(&before);
+	ruleset_release(&after);
+	ruleset_release(&want);
+}
+
+/* A ban of an ipset likewise, also where everything goes back. */
+static void an_undo_leaves_their_ipset_alone(void **state)
+{
+	const struct text old = {FILTER("", "-A INPUT -m set --match-set theirs-bans src -j DROP\n" A), SET_THEIRS SET_OURS};
+	struct ruleset before = {0}, after = {0};
+	struct foreign f = {0};
+
+	(void)state;
+	read_descriptions(&f);
+	load("iptables-nft", &old);
+	place_capture(&before);
+	free(place_shell("iptables-nft -A INPUT -j ACCEPT; ipset add ours 10.0.0.2"));
+	place_capture(&after);
+	free(place_shell("ipset add theirs-bans 192.0.2.5; ipset del theirs-bans 192.0.2.1"));
+	assert_int_equal(change_undo(&before, NULL, PLACE_WAIT, &f, NULL), CHANGE_DONE);
+	free(place_shell("ipset test theirs-bans 192.0.2.5 && ! ipset test theirs-bans 192.0.2.1 && ! ipset test ours 10.0.0.2"));
+	foreign_release(&f);
+	ruleset_release(&before);
+	ruleset_release(&after);
+}
+
+/* Who is named after a change. */
+
+static const struct touching {
+	const char *what, *before, *after, *said;
+} touches[] = {
+	{"ours alone", BANS_AND("", "tcp dport 22 accept"), BANS_AND("", "tcp dport 23 accept"), ""},
+	{"the place of theirs", BANS_AND("", "tcp dport 22 accept"),
+	 T("set theirs-bans {\ntype ipv4_addr\n}\nchain theirs-in {\nip saddr 192.0.2.9 drop\n}\n" IN("tcp dport 22 accept\nip saddr @theirs-bans drop\njump theirs-in\n")), ""},
+	{"theirs", BANS_AND("", ""), BANS_AND("elements = { 192.0.2.1 }\n", ""), "Theirs's rules were changed, too: 'theirs --again' brings it in order"},
+	{"theirs go", BANS_AND("", ""), T(IN("accept")), "Theirs's rules were changed, too: 'theirs --again' brings it in order"},
+	{"what they rely on",
+	 T(THEIRS_IN "chain forward {\ntype filter hook forward priority 0;\n}\n"), T(THEIRS_IN "chain forward {\ntype filter hook forward priority 0; policy drop;\n}\n"),
+	 "Theirs relies on inet t forward, which was changed: 'theirs --again' brings it in order"},
+	{"the rules of what they rely on",
+	 T(THEIRS_IN "chain forward {\ntype filter hook forward priority 0;\n}\n"), T(THEIRS_IN "chain forward {\ntype filter hook forward priority 0; counter\n}\n"), ""},
+	{"what they would rely on", T(IN("accept") "chain forward {\ntype filter hook forward priority 0;\n}\n"),
+	 T("chain forward {\ntype filter hook forward priority 0; policy drop;\n}\n"), ""},
+};
+
+static void who_was_touched_is_named(void **state)
+{
+	const struct touching *t = *state;
+	struct ruleset before = {0}, after = {0};
+	struct foreign_shares was = {0}, is = {0};
+	cleanup_strlist struct strlist lines = {NULL, 0};
+	cleanup_buf struct buf said = BUF_INIT;
+	struct foreign f = {0};
+
+	read_descriptions(&f);
+	capture("nft", &(struct text){t->before, NULL}, &before);
+	capture("nft", &(struct text){t->after, NULL}, &after);
+	foreign_look(&f, &before);
+	assert_int_equal(foreign_count(&f, &before, &was), 0);
+	assert_int_equal(foreign_count(&f, &after, &is), 0);
+	foreign_touched(&was, &is, &lines);
+	for (size_t i = 0; i < lines.n; i++)
+		buf_printf(&said, "%s%s", i ? "\n" : "", lines.s[i]);
+	assert_string_equal(buf_str(&said), t->said);
+	foreign_shares_release(&was);
+	foreign_shares_release(&is);
+	foreign_release(&f);
+	ruleset_release(&before);
+	ruleset_release(&after);
+}
+
+static void add(struct CMUnitTest **tests, size_t *n, const char *name, CMUnitTestFunction function, const void *row)
+{
+	*(struct CMUnitTest *)array_grow(tests, n, sizeof(**tests)) =
+		(struct CMUnitTest){name, function, described, place_teardown, (void *)(uintptr_t)row};
+}
+
 static void add_rows(struct CMUnitTest **tests, size_t *n, const char *program, const struct row_of_four *rows,
 		     size_t count)
 {
@@ -325,8 +519,7 @@ static void add_rows(struct CMUnitTest **tests, size_t *n, const char *program, 
 		struct grafted_case *c = mem_alloc(sizeof(*c));
 
 		*c = (struct grafted_case){&rows[i], program};
-		*(struct CMUnitTest *)array_grow(tests, n, sizeof(**tests)) = (struct CMUnitTest){
-			str_printf("%s: %s", program, rows[i].what), what_is_foreign_stays, described, place_teardown, c};
+		add(tests, n, str_printf("%s: %s", program, rows[i].what), what_is_foreign_stays, c);
 	}
 }
 
@@ -339,6 +532,13 @@ int main(int argc, char **argv)
 	add_rows(&tests, &n, "iptables-nft", of_iptables, ARRAY_SIZE(of_iptables));
 	add_rows(&tests, &n, "iptables-legacy", of_iptables, ARRAY_SIZE(of_iptables));
 	add_rows(&tests, &n, "nft", of_nft, ARRAY_SIZE(of_nft));
+	for (size_t i = 0; i < ARRAY_SIZE(undos); i++)
+		add(&tests, &n, str_printf("undone: %s", undos[i].what), an_undo_leaves_them_alone, &undos[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(touches); i++)
+		add(&tests, &n, str_printf("touched: %s", touches[i].what), who_was_touched_is_named, &touches[i]);
+	add(&tests, &n, "an undo leaves their ipset alone", an_undo_leaves_their_ipset_alone, NULL);
+	add(&tests, &n, "foreign objects are not touched", foreign_objects_are_not_touched, NULL);
+	add(&tests, &n, "numbers of another boot are those of this one", numbers_of_another_boot_are_those_of_this_one, NULL);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	return _cmocka_run_group_tests("foreign", tests, n, NULL, NULL);

@@ -80,6 +80,10 @@ static void fill(struct manifest *m)
 		(struct set_ref){.index = 3, .name = "bad guys", .written = true};
 	buf_add_str(&m->rs.order, "inet input 0: inet f a, ip g b\nip output -5: ip f a, ip g b\n");
 	strlist_add(&m->rs.owned, "inet firewalld");
+	m->foreign = mem_zalloc(2 * sizeof(*m->foreign));
+	m->foreign[0] = (struct manifest_foreign){str_dup("Docker"), 0, {5, 18, 0, 0, 0}};
+	m->foreign[1] = (struct manifest_foreign){str_dup("my = \\ blocker\n"), 1, {1, 2, 3, 4, 5}};
+	m->nforeign = 2;
 	m->parts = mem_zalloc(sizeof(*m->parts));
 	m->parts[0] = (struct manifest_part){str_dup("exact/0001.nft"), digest_of("p", 1), 1};
 	m->nparts = 1;
@@ -106,6 +110,12 @@ static void assert_same(const struct manifest *a, const struct manifest *b)
 	assert_string_equal(a->tags.s[1], b->tags.s[1]);
 	assert_string_equal(a->programs.s[0], b->programs.s[0]);
 	assert_string_equal(a->rs.owned.s[0], b->rs.owned.s[0]);
+	assert_int_equal(b->nforeign, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_string_equal(a->foreign[i].owner, b->foreign[i].owner);
+		assert_int_equal(a->foreign[i].tables, b->foreign[i].tables);
+		assert_memory_equal(&a->foreign[i].counts, &b->foreign[i].counts, sizeof(a->foreign[i].counts));
+	}
 	assert_true(netns_same(&a->rs.where, &b->rs.where));
 	assert_int_equal(a->rs.order.len, b->rs.order.len);
 	assert_memory_equal(a->rs.order.data, b->rs.order.data, a->rs.order.len);
@@ -186,111 +196,121 @@ static void what_does_not_apply_is_left_out(void **state)
 	manifest_release(&back);
 }
 
+static const struct {
+	const char *text;
+	int r;
+	unsigned line;
+} inputs[] = {
+	{HEAD, 0, 2},
+	{HEAD "later: key\n", 0, 3},
+	{HEAD TABLE "f\n", 0, 3},
+	{HEAD "message: \n", 0, 3},
+	{HEAD "message: a\\x1bb\\\\n\\n\n", 0, 3},
+	{"", -EBADMSG, 0},
+	{"id: 7\nformat: 1\n", -EBADMSG, 1},
+	{"later: key\n" HEAD, -EBADMSG, 1},
+	{"format: 1\n", -EBADMSG, 1},
+	{"format: 1", -EBADMSG, 1},
+	{"format: 0\n", -EBADMSG, 1},
+	{"format: 2\nwhat: ever\n", -ENOTSUP, 1},
+	{"format: -1\n", -EBADMSG, 1},
+	{"format: 1\nid: 0\n", -EBADMSG, 2},
+	{"format: 1\nid: 1000000000\n", -EBADMSG, 2},
+	{"format: 1\nid: 99999999999999999999\n", -EBADMSG, 2},
+	{"format: 1\nid: +7\n", -EBADMSG, 2},
+	{"format: 1\nid: 7x\n", -EBADMSG, 2},
+	{HEAD "id: 8\n", -EBADMSG, 3},
+	{HEAD "\n", -EBADMSG, 3},
+	{HEAD "nonsense\n", -EBADMSG, 3},
+	{HEAD ": x\n", -EBADMSG, 3},
+	{HEAD "kind: other\n", -EBADMSG, 3},
+	{HEAD "created: yesterday\n", -EBADMSG, 3},
+	{HEAD "created: 2026-02-31T00:00:00Z\n", -EBADMSG, 3},
+	{HEAD "created: 2026-11-23T21:06:26Z \n", -EBADMSG, 3},
+	{HEAD "message: a\x1b[2J\n", -EBADMSG, 3},
+	{HEAD "message: a\\\n", -EBADMSG, 3},
+	{HEAD "message: a\\q\n", -EBADMSG, 3},
+	{HEAD "message: a\\x4\n", -EBADMSG, 3},
+	{HEAD "message: a\\x00b\n", -EBADMSG, 3},
+	{HEAD "tag: \n", -EBADMSG, 3},
+	{HEAD "tag: a b\n", -EBADMSG, 3},
+	{HEAD "tag: a\\nb\n", -EBADMSG, 3},
+	{HEAD "boot: 12\n", -EBADMSG, 3},
+	{HEAD "cookie: -1\n", -EBADMSG, 3},
+	{HEAD "cookie: 9999999999999999999\n", -EBADMSG, 3},
+	{HEAD "ruleset: x\n", -EBADMSG, 3},
+	{HEAD TABLE "\n", -EBADMSG, 3},
+	{HEAD TABLE "f\n" TABLE "f\n", -EBADMSG, 4},
+	{HEAD "table: nft\n", -EBADMSG, 3},
+	{HEAD "table: ebt ip fixed=" D "\n", -EBADMSG, 3},
+	{HEAD "table: nft ipx fixed=" D "\n", -EBADMSG, 3},
+	{HEAD "table: nft ip dynamic=" D "\n", -EBADMSG, 3},
+	{HEAD "table: nft ip fixed=" D " dynamic=" D " " COUNTS "size=4294967296 empty=0 "
+	      "proof=exact name=f\n",
+	 -EBADMSG, 3},
+	{HEAD "table: nft ip fixed=" D " dynamic=" D " " COUNTS
+	      "size=1 empty=2 proof=exact "
+	      "name=f\n",
+	 -EBADMSG, 3},
+	{HEAD "table: nft ip fixed=" D " dynamic=" D " " COUNTS "size=1 empty=1 proof=no "
+	      "name=f\n",
+	 -EBADMSG, 3},
+	{HEAD "table: nft ip fixed=" D " dynamic=" D " " COUNTS
+	      "size=1 empty=1 proof=exact "
+	      "type= name=f\n",
+	 -EBADMSG, 3},
+	{HEAD "table: nft ip fixed=" D " dynamic=" D " chains=4294967296 rules=2 sets=3 "
+	      "elements=4 objects=5 size=1 empty=1 proof=exact name=f\n",
+	 -EBADMSG, 3},
+	{HEAD "link: 1 lo\nlink: 4294967296 x\n", -EBADMSG, 4},
+	{HEAD "link: 1 sixteen_letters_\n", -EBADMSG, 3},
+	{HEAD "set: 65535 written=0 x\n", -EBADMSG, 3},
+	{HEAD "set: 1 written=0 a_name_of_thirty_two_characters__\n", -EBADMSG, 3},
+	{HEAD "set: 1 x\n", -EBADMSG, 3},
+	{HEAD "order: a\\nb\n", -EBADMSG, 3},
+	{HEAD "foreign: tables=1 " COUNTS "D\n", 0, 3},
+	{HEAD "foreign: tables=1 " COUNTS "\n", -EBADMSG, 3},
+	{HEAD "foreign: tables=1 " COUNTS "a\\q\n", -EBADMSG, 3},
+	{HEAD "foreign: tables=1 " COUNTS "a\\x00b\n", -EBADMSG, 3},
+	{HEAD "foreign: " COUNTS "D\n", -EBADMSG, 3},
+	{HEAD "foreign: tables=-1 " COUNTS "D\n", -EBADMSG, 3},
+	{HEAD "foreign: tables=4294967296 " COUNTS "D\n", -EBADMSG, 3},
+	{HEAD "foreign: tables=1 chains=1 D\n", -EBADMSG, 3},
+	{HEAD "foreign: D\n", -EBADMSG, 3},
+	{HEAD "foreign: \n", -EBADMSG, 3},
+	{HEAD "part: " D " 4294967296 x\n", -EBADMSG, 3},
+	{HEAD "part: " D " 1\n", -EBADMSG, 3},
+	{HEAD "part: zz 1 x\n", -EBADMSG, 3},
+	{HEAD "frontend: active=1 f\nruntime: --x\n", 0, 4},
+	{HEAD "frontend: active=2 f\n", -EBADMSG, 3},
+	{HEAD "frontend: active=1 \n", -EBADMSG, 3},
+	{HEAD "frontend: active=1 f\nfrontend: active=0 f\n", -EBADMSG, 4},
+	{HEAD "runtime: --x\n", -EBADMSG, 3},
+	{HEAD "file: uid=0 gid=0 mode=644 part=p path=/x\n", -EBADMSG, 3},
+	{HEAD "frontend: active=1 f\n" FILE_OF "path=/x\npart: " D " 1 p\n", 0, 5},
+	{HEAD "frontend: active=1 f\n" FILE_OF "label=l path=/x\npart: " D " 1 p\n", 0, 5},
+	{HEAD "frontend: active=1 f\n" FILE_OF "label= path=/x\npart: " D " 1 p\n", -EBADMSG, 4},
+	{HEAD "frontend: active=1 f\n" FILE_OF "path=x\npart: " D " 1 p\n", -EBADMSG, 4},
+	{HEAD "frontend: active=1 f\n" FILE_OF "path=/x\n", -EBADMSG, 4},
+	{HEAD "frontend: active=1 f\n" FILE_OF "path=/x\n" FILE_OF "path=/y\npart: " D " 1 p\n", -EBADMSG, 6},
+	{HEAD "frontend: active=1 f\nfile: uid=0 gid=0 mode=689 part=p path=/x\n", -EBADMSG, 4},
+	{HEAD "frontend: active=1 f\nfile: uid=0 gid=0 mode=17777 part=p path=/x\n", -EBADMSG, 4},
+	{HEAD "frontend: active=1 f\nfile: uid=4294967296 gid=0 mode=0 part=p path=/x\n", -EBADMSG, 4},
+	{HEAD "text: gone " D " 1 /x\n", -EBADMSG, 3},
+	{HEAD "text: left " D " 1 x\n", -EBADMSG, 3},
+	{HEAD "text: left " D " 1 /x\ntext: left " D " 1 /x\n", -EBADMSG, 4},
+};
+
 static void bad_input_is_refused_with_its_line(void **state)
 {
-	static const struct {
-		const char *text;
-		int r;
-		unsigned line;
-	} rows[] = {
-		{HEAD, 0, 2},
-		{HEAD "later: key\n", 0, 3},
-		{HEAD TABLE "f\n", 0, 3},
-		{HEAD "message: \n", 0, 3},
-		{HEAD "message: a\\x1bb\\\\n\\n\n", 0, 3},
-		{"", -EBADMSG, 0},
-		{"id: 7\nformat: 1\n", -EBADMSG, 1},
-		{"later: key\n" HEAD, -EBADMSG, 1},
-		{"format: 1\n", -EBADMSG, 1},
-		{"format: 1", -EBADMSG, 1},
-		{"format: 0\n", -EBADMSG, 1},
-		{"format: 2\nwhat: ever\n", -ENOTSUP, 1},
-		{"format: -1\n", -EBADMSG, 1},
-		{"format: 1\nid: 0\n", -EBADMSG, 2},
-		{"format: 1\nid: 1000000000\n", -EBADMSG, 2},
-		{"format: 1\nid: 99999999999999999999\n", -EBADMSG, 2},
-		{"format: 1\nid: +7\n", -EBADMSG, 2},
-		{"format: 1\nid: 7x\n", -EBADMSG, 2},
-		{HEAD "id: 8\n", -EBADMSG, 3},
-		{HEAD "\n", -EBADMSG, 3},
-		{HEAD "nonsense\n", -EBADMSG, 3},
-		{HEAD ": x\n", -EBADMSG, 3},
-		{HEAD "kind: other\n", -EBADMSG, 3},
-		{HEAD "created: yesterday\n", -EBADMSG, 3},
-		{HEAD "created: 2026-02-31T00:00:00Z\n", -EBADMSG, 3},
-		{HEAD "created: 2026-11-23T21:06:26Z \n", -EBADMSG, 3},
-		{HEAD "message: a\x1b[2J\n", -EBADMSG, 3},
-		{HEAD "message: a\\\n", -EBADMSG, 3},
-		{HEAD "message: a\\q\n", -EBADMSG, 3},
-		{HEAD "message: a\\x4\n", -EBADMSG, 3},
-		{HEAD "message: a\\x00b\n", -EBADMSG, 3},
-		{HEAD "tag: \n", -EBADMSG, 3},
-		{HEAD "tag: a b\n", -EBADMSG, 3},
-		{HEAD "tag: a\\nb\n", -EBADMSG, 3},
-		{HEAD "boot: 12\n", -EBADMSG, 3},
-		{HEAD "cookie: -1\n", -EBADMSG, 3},
-		{HEAD "cookie: 9999999999999999999\n", -EBADMSG, 3},
-		{HEAD "ruleset: x\n", -EBADMSG, 3},
-		{HEAD TABLE "\n", -EBADMSG, 3},
-		{HEAD TABLE "f\n" TABLE "f\n", -EBADMSG, 4},
-		{HEAD "table: nft\n", -EBADMSG, 3},
-		{HEAD "table: ebt ip fixed=" D "\n", -EBADMSG, 3},
-		{HEAD "table: nft ipx fixed=" D "\n", -EBADMSG, 3},
-		{HEAD "table: nft ip dynamic=" D "\n", -EBADMSG, 3},
-		{HEAD "table: nft ip fixed=" D " dynamic=" D " " COUNTS "size=4294967296 empty=0 "
-		      "proof=exact name=f\n",
-		 -EBADMSG, 3},
-		{HEAD "table: nft ip fixed=" D " dynamic=" D " " COUNTS
-		      "size=1 empty=2 proof=exact "
-		      "name=f\n",
-		 -EBADMSG, 3},
-		{HEAD "table: nft ip fixed=" D " dynamic=" D " " COUNTS "size=1 empty=1 proof=no "
-		      "name=f\n",
-		 -EBADMSG, 3},
-		{HEAD "table: nft ip fixed=" D " dynamic=" D " " COUNTS
-		      "size=1 empty=1 proof=exact "
-		      "type= name=f\n",
-		 -EBADMSG, 3},
-		{HEAD "table: nft ip fixed=" D " dynamic=" D " chains=4294967296 rules=2 sets=3 "
-		      "elements=4 objects=5 size=1 empty=1 proof=exact name=f\n",
-		 -EBADMSG, 3},
-		{HEAD "link: 1 lo\nlink: 4294967296 x\n", -EBADMSG, 4},
-		{HEAD "link: 1 sixteen_letters_\n", -EBADMSG, 3},
-		{HEAD "set: 65535 written=0 x\n", -EBADMSG, 3},
-		{HEAD "set: 1 written=0 a_name_of_thirty_two_characters__\n", -EBADMSG, 3},
-		{HEAD "set: 1 x\n", -EBADMSG, 3},
-		{HEAD "order: a\\nb\n", -EBADMSG, 3},
-		{HEAD "part: " D " 4294967296 x\n", -EBADMSG, 3},
-		{HEAD "part: " D " 1\n", -EBADMSG, 3},
-		{HEAD "part: zz 1 x\n", -EBADMSG, 3},
-		{HEAD "frontend: active=1 f\nruntime: --x\n", 0, 4},
-		{HEAD "frontend: active=2 f\n", -EBADMSG, 3},
-		{HEAD "frontend: active=1 \n", -EBADMSG, 3},
-		{HEAD "frontend: active=1 f\nfrontend: active=0 f\n", -EBADMSG, 4},
-		{HEAD "runtime: --x\n", -EBADMSG, 3},
-		{HEAD "file: uid=0 gid=0 mode=644 part=p path=/x\n", -EBADMSG, 3},
-		{HEAD "frontend: active=1 f\n" FILE_OF "path=/x\npart: " D " 1 p\n", 0, 5},
-		{HEAD "frontend: active=1 f\n" FILE_OF "label=l path=/x\npart: " D " 1 p\n", 0, 5},
-		{HEAD "frontend: active=1 f\n" FILE_OF "label= path=/x\npart: " D " 1 p\n", -EBADMSG, 4},
-		{HEAD "frontend: active=1 f\n" FILE_OF "path=x\npart: " D " 1 p\n", -EBADMSG, 4},
-		{HEAD "frontend: active=1 f\n" FILE_OF "path=/x\n", -EBADMSG, 4},
-		{HEAD "frontend: active=1 f\n" FILE_OF "path=/x\n" FILE_OF "path=/y\npart: " D " 1 p\n", -EBADMSG, 6},
-		{HEAD "frontend: active=1 f\nfile: uid=0 gid=0 mode=689 part=p path=/x\n", -EBADMSG, 4},
-		{HEAD "frontend: active=1 f\nfile: uid=0 gid=0 mode=17777 part=p path=/x\n", -EBADMSG, 4},
-		{HEAD "frontend: active=1 f\nfile: uid=4294967296 gid=0 mode=0 part=p path=/x\n", -EBADMSG, 4},
-		{HEAD "text: gone " D " 1 /x\n", -EBADMSG, 3},
-		{HEAD "text: left " D " 1 x\n", -EBADMSG, 3},
-		{HEAD "text: left " D " 1 /x\ntext: left " D " 1 /x\n", -EBADMSG, 4},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(inputs); i++) {
 		struct manifest m = {0};
 		unsigned line;
-		int r = manifest_parse(&m, rows[i].text, strlen(rows[i].text), &line);
+		int r = manifest_parse(&m, inputs[i].text, strlen(inputs[i].text), &line);
 
-		if (r != rows[i].r || line != rows[i].line)
-			fail_msg("%s: %d at line %u", rows[i].text, r, line);
+		if (r != inputs[i].r || line != inputs[i].line)
+			fail_msg("%s: %d at line %u", inputs[i].text, r, line);
 		assert_true(!r || !m.id);
 		manifest_release(&m);
 	}
@@ -331,6 +351,7 @@ static void too_many_lines_are_refused(void **state)
 		{"owned: ip x\n", 99999},
 		{"set: 1 written=0 x\n", 65535},
 		{"tag: x\n", 1000},
+		{"foreign: tables=0 " COUNTS "x\n", 1000},
 	};
 
 	(void)state;

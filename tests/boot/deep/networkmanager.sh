@@ -38,8 +38,7 @@ look_before() { # UNIT
 
 require_firewall() { # UNIT
 	systemctl -q enable fwsnap.service
-	mkdir -p "/etc/systemd/system/$1.service.d"
-	ln -s /usr/share/fwsnap/systemd/fwsnap-required.conf "/etc/systemd/system/$1.service.d/"
+	install -D -m 644 -t "/etc/systemd/system/$1.service.d" /usr/share/fwsnap/systemd/fwsnap-required.conf
 }
 
 has_address() {
