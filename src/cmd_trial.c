@@ -270,11 +270,11 @@ static void show_prompt(const struct trial *t, unsigned *shown)
 {
 	unsigned left = pending_left(&t->pending);
 
-	if (*shown && (left >= *shown || (left % 10 && left > 10)))
+	if (*shown && (left + 1 >= *shown || (left % 10 && left > 10)))
 		return;
 	fprintf(stderr, "%sKeep these rules? (%u s left) ", *shown ? "\r" : "", left);
 	fflush(stderr);
-	*shown = left;
+	*shown = left + 1;
 }
 
 /*
@@ -386,7 +386,12 @@ static int decide(struct trial *t)
 /* The guard did not wait for what takes too long, which went on changing rules meanwhile. */
 static void undo_late(struct trial *t)
 {
-	if (t->act && change_undo(t->change.live, NULL, t->c->config.lock_wait, t->change.foreign, NULL) > CHANGE_NOTHING)
+	const unsigned wait = t->c->config.lock_wait;
+
+	if (!t->act)
+		return;
+	if (change_undo(t->change.live, NULL, wait, t->change.foreign, NULL) > CHANGE_NOTHING ||
+	    (t->frontends && frontends_put(&t->c->foreign, t->c->opt.root, wait, NULL, t->frontends)))
 		log_warning("what was changed after the guard's undo may still be there");
 }
 

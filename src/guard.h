@@ -26,7 +26,7 @@
  *   confirmed, undone, lost   done; the record stays for status until the next change
  * A step that was begun by a process that died is finished by the guard, without one by the next command
  * (guard_recover). The guard waits for the lock 3 seconds, then it undoes without; it leaves the store to the next
- * command then.
+ * command then. It waits longer for one who is undoing it, where that has to wait for a front-end.
  *
  * The guard outlives its caller: where systemd runs, a transient unit of its own (restarted if killed); elsewhere
  * a process with a session of its own, out of the caller's cgroup where possible, and another, the watcher, that

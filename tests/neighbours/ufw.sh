@@ -157,6 +157,26 @@ test_a_reload_that_fails_is_told_and_lost() {
 	says "'/lib/ufw/ufw-init force-reload'" "a front-end is not wholly as it was"
 }
 
+# Whoever waits for it is not overtaken by the guard.
+test_a_reload_that_takes_long_is_done_once() {
+	save_mail
+	mkdir -p "$ROOT/etc/fwsnap/foreign.d"
+	sed "s|^reload = .*|reload = $TMP/reload|" "${0%/*}/../../src/foreign.d/ufw" >"$ROOT/etc/fwsnap/foreign.d/ufw"
+	printf '#!/bin/sh\necho >>%s/reloads\nsleep 5\nexec /lib/ufw/ufw-init force-reload\n' "$TMP" >"$TMP/reload"
+	chmod 755 "$TMP/reload"
+	fwsnap 0 run --live --within 60 -- ufw allow 26/tcp
+	fwsnap 0 rollback
+	all_is saved
+	[ "$(wc -l <"$TMP/reloads")" = 1 ] || fail "it was reloaded $(wc -l <"$TMP/reloads") times"
+}
+
+# What a command does after its time is over, and the undo.
+test_what_is_done_too_late_is_undone_too() {
+	save_mail
+	fwsnap 5 run --live --within 1 -- sh -c 'ufw allow 26/tcp; sleep 6; ufw allow 27/tcp'
+	all_is saved
+}
+
 test_only_live_it_is_told_what_to_do() {
 	save_mail
 	fwsnap 1 run --within 60 -- ufw allow 26/tcp
