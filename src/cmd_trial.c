@@ -400,6 +400,7 @@ static int swapped(struct trial *t)
 {
 	int r;
 
+	log_step(NULL);
 	if (t->act)
 		add_touched(t);
 	r = guard_swapped(&t->guard, &t->pending, t->act ? t->change.target : NULL);

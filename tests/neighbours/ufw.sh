@@ -142,7 +142,7 @@ test_a_reboot_in_the_window_brings_the_old_rules() {
 	save_mail
 	fwsnap 0 run --live --within 600 -- ufw allow 26/tcp
 	reboot
-	fwsnap 0 tag @ after
+	fwsnap 0 restore --boot
 	says "a change was pending at the reboot: the configuration of ufw is as it was before"
 	/lib/ufw/ufw-init start
 	all_is saved
@@ -158,16 +158,22 @@ test_a_reload_that_fails_is_told_and_lost() {
 }
 
 # Whoever waits for it is not overtaken by the guard.
-test_a_reload_that_takes_long_is_done_once() {
+test_nobody_calls_it_undone_before_a_long_reload_is_over() {
 	save_mail
 	mkdir -p "$ROOT/etc/fwsnap/foreign.d"
 	sed "s|^reload = .*|reload = $TMP/reload|" "${0%/*}/../../src/foreign.d/ufw" >"$ROOT/etc/fwsnap/foreign.d/ufw"
-	printf '#!/bin/sh\necho >>%s/reloads\nsleep 5\nexec /lib/ufw/ufw-init force-reload\n' "$TMP" >"$TMP/reload"
+	cat >"$TMP/reload" <<-END
+		#!/bin/sh
+		sleep 5
+		ls $ROOT/run/fwsnap/pending.* >>$TMP/states
+		exec /lib/ufw/ufw-init force-reload
+	END
 	chmod 755 "$TMP/reload"
 	fwsnap 0 run --live --within 60 -- ufw allow 26/tcp
 	fwsnap 0 rollback
 	all_is saved
-	[ "$(wc -l <"$TMP/reloads")" = 1 ] || fail "it was reloaded $(wc -l <"$TMP/reloads") times"
+	[ "$(grep -c '^undo' "$TMP/states")" = 1 ] || fail "it was reloaded more than once"
+	grep -q '^undoing' "$TMP/states" || fail "it is called undone"
 }
 
 # What a command does after its time is over, and the undo.
