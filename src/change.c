@@ -294,7 +294,8 @@ static int verify_beside_others(struct change *c, struct ruleset *now)
 	ruleset_release(&merged);
 	if (r)
 		return r;
-	ruleset_differences(c->target, now, &others);
+	if (!tables_equal(c->target, now))
+		ruleset_differences(c->target, now, &others);
 	for (char *s = strtok_r(buf_str(&others), "\n", &save); s; s = strtok_r(NULL, "\n", &save))
 		strlist_add_once(&c->others, s);
 	return 0;

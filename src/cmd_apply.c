@@ -29,7 +29,7 @@ struct applying {
 	char **command; /* NULL-terminated; NULL: files */
 	const char *message;
 	int type; /* of enum text_kind, -1: to be guessed */
-	bool dry_run, allow_empty, force_remove;
+	bool dry_run, allow_empty;
 	bool in_live; /* no rehearsal: it is done for real, behind the guard */
 	char *what;
 };
@@ -51,9 +51,6 @@ static int parse(struct applying *a, int argc, char **argv, const struct option 
 			break;
 		case 'e':
 			a->allow_empty = true;
-			break;
-		case 'f':
-			a->force_remove = true;
 			break;
 		case 'l':
 			a->in_live = true;
@@ -216,7 +213,7 @@ static int capture_live(struct applying *a)
 	return r ? r : engines_capture(&a->live, &capture);
 }
 
-static int refuse_list(const struct strlist *l, const char *what, const char *option)
+static int refuse_opened(const struct strlist *l)
 {
 	cleanup_buf struct buf names = BUF_INIT;
 
@@ -224,7 +221,8 @@ static int refuse_list(const struct strlist *l, const char *what, const char *op
 		return 0;
 	for (size_t i = 0; i < l->n; i++)
 		buf_printf(&names, "%s%s", i ? ", " : "", l->s[i]);
-	log_error("%s: %s (%s does it all the same)", what, buf_str(&names), option);
+	log_error("this opens the host, nothing filters any more in: %s (--allow-empty does it all the same)",
+		  buf_str(&names));
 	return -EINVAL;
 }
 
@@ -237,9 +235,9 @@ static int judge(const struct applying *a)
 	for (size_t i = 0; i < h->resolved.n; i++)
 		log_warning("resolved now, the rules keep the addresses: %s", h->resolved.s[i]);
 	if (!a->allow_empty)
-		r = refuse_list(&h->opened, "this opens the host, nothing filters any more in", "--allow-empty");
-	if (!r && !a->force_remove)
-		r = refuse_list(&h->unmentioned, "this would remove what no file mentions", "--force-remove");
+		r = refuse_opened(&h->opened);
+	for (size_t i = 0; i < h->unmentioned.n && !r; i++)
+		log_warning("%s goes, though no file mentions it", h->unmentioned.s[i]);
 	return r;
 }
 
@@ -413,8 +411,7 @@ int cmd_apply(struct context *c, int argc, char **argv)
 	static const struct option options[] = {
 		{"message", required_argument, NULL, 'm'}, {"dry-run", no_argument, NULL, 'n'},
 		{"type", required_argument, NULL, 'T'},	   {"allow-empty", no_argument, NULL, 'e'},
-		{"force-remove", no_argument, NULL, 'f'},  {"no-rehearsal", no_argument, NULL, 'l'},
-		{"all", no_argument, NULL, 'A'},
+		{"no-rehearsal", no_argument, NULL, 'l'},  {"all", no_argument, NULL, 'A'},
 		TRIAL_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
@@ -455,8 +452,7 @@ int cmd_run(struct context *c, int argc, char **argv)
 		{"all", no_argument, NULL, 'A'},
 		TRIAL_OPTIONS,				   {NULL, 0, NULL, 0},
 	};
-	/* what a command removes it was told to remove */
-	struct applying a = {.c = c, .trial.c = c, .type = -1, .force_remove = true};
+	struct applying a = {.c = c, .trial.c = c, .type = -1};
 	int r = parse(&a, argc, argv, options);
 
 	if (!r && optind == argc)

@@ -60,19 +60,17 @@ static const struct foreign_share *find_share(const struct foreign_shares *s, co
 	return NULL;
 }
 
-/* Where the target had other foreign rules than live, which it does not get. */
+/* Foreign rules of the target that live has not do not come there. */
 static void note_left(const struct foreign_shares *live, const struct foreign_shares *target, const char *what)
 {
 	for (size_t i = 0; i < target->n; i++) {
 		const struct foreign_share *t = &target->share[i], *l = find_share(live, t->owner);
-		cleanup_free char *text = foreign_counts_text(&t->counts, t->tables);
+		size_t more = foreign_share_more(t, l);
 
-		if (!l)
-			log_warning("left out of %s, since it belongs to %s: %s (--all takes it)", what,
-				    t->owner->title, text);
-		else if (!digest_equal(l->digest, t->digest))
-			log_note("what belongs to %s stays as it is, though %s had other rules of its own",
-				 t->owner->title, what);
+		if (more)
+			log_warning("left out of %s, since it belongs to %s: %zu chain%s or rule%s (--all takes it)",
+				    what, t->owner->title, more, more == 1 ? "" : "s",
+				    more == 1 ? "" : "s");
 	}
 }
 

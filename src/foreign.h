@@ -71,7 +71,8 @@ struct foreign_share {
 	struct table_counts counts;
 	unsigned tables;      /* that are its own as a whole */
 	struct strlist objects; /* tables, chains and sets: "ip filter DOCKER" */
-	struct digest digest; /* of all that is not dynamic */
+	struct digest *items; /* of all that is not dynamic: their digests, sorted */
+	size_t nitems;
 	struct foreign_relied *relied;
 	size_t nrelied;
 };
@@ -80,6 +81,8 @@ struct foreign_shares {
 	size_t n;
 };
 void foreign_shares_release(struct foreign_shares *s);
+/* How many items of a share (NULL: none) are not in the other one. */
+size_t foreign_share_more(const struct foreign_share *s, const struct foreign_share *than);
 /* "7 chains, 12 rules". Caller frees. */
 char *foreign_counts_text(const struct table_counts *n, unsigned tables);
 

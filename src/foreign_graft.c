@@ -3,6 +3,7 @@
 #include "foreign_view.h"
 
 #include "log.h"
+#include "order.h"
 
 #include <errno.h>
 #include <string.h>
@@ -403,10 +404,35 @@ static int graft_tables(struct grafting *g)
 	return r;
 }
 
+/*
+ * The order that the target wants, but of chains that are foreign in live: nothing is made anew for where one of
+ * ours stands beside those.
+ */
+static void order_ours(const struct grafting *g, struct buf *out)
+{
+	const struct ruleset *rs = g->target.rs;
+	cleanup_strlist struct strlist chains = {NULL, 0};
+
+	for (size_t i = 0; i < rs->ntables; i++) {
+		const struct table *t = &rs->tables[i];
+		const struct foreign_part *from = foreign_view_part(&g->live, t);
+
+		for (size_t j = 0; t->engine == ENGINE_NFT && j < t->chains.n; j++) {
+			cleanup_free char *name = str_printf("%s %s %s", family_name(t->family), t->name,
+							     t->chains.s[j]);
+
+			if (!from || !foreign_has_chain(from, t->chains.s[j]))
+				strlist_add(&chains, name);
+		}
+	}
+	order_merge(&rs->order, &rs->order, &rs->order, &chains, out);
+}
+
 int foreign_graft(const struct foreign *f, struct ruleset *live, struct ruleset *target, bool all,
 		  struct ruleset *out, struct foreign_notes *notes)
 {
 	struct grafting g = {.all = all, .notes = notes};
+	cleanup_buf struct buf order = BUF_INIT;
 	int r = foreign_view_open(&g.live, f, live);
 
 	if (!r)
@@ -417,7 +443,8 @@ int foreign_graft(const struct foreign *f, struct ruleset *live, struct ruleset 
 		r = graft_tables(&g);
 		if (r < 0)
 			log_errno(r, "cannot keep what is foreign in the live rules");
-		assembly_order(&g.out, &(struct buf)BUF_INIT, &target->order, &live->order);
+		order_ours(&g, &order);
+		assembly_order(&g.out, &(struct buf)BUF_INIT, &order, &live->order);
 	}
 	if (!r)
 		r = assembly_end(&g.out);

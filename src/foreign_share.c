@@ -15,6 +15,16 @@ static struct foreign_share *share_of(struct foreign_shares *shares, const struc
 	return s;
 }
 
+static void add_digest(struct foreign_share *s, struct digest d)
+{
+	*(struct digest *)array_grow(&s->items, &s->nitems, sizeof(d)) = d;
+}
+
+static int compare_digest(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct digest));
+}
+
 static void add_counts(struct table_counts *sum, const struct table_counts *n)
 {
 	sum->chains += n->chains;
@@ -35,7 +45,7 @@ static void count_whole(struct foreign_share *s, const struct table *t)
 	else
 		s->tables++;
 	add_counts(&s->counts, &t->counts);
-	digest_add(&s->digest, digest_of(digests, sizeof(digests)));
+	add_digest(s, digest_of(digests, sizeof(digests)));
 }
 
 static void count_item(struct foreign_share *s, const char *label, const struct item *item)
@@ -56,7 +66,7 @@ static void count_item(struct foreign_share *s, const char *label, const struct 
 		strlist_add(&s->objects, object);
 	}
 	if (!item->silent)
-		digest_add(&s->digest, digest_of(digests, sizeof(digests)));
+		add_digest(s, digest_of(digests, sizeof(digests)));
 }
 
 static void count_relied(struct foreign_share *s, const struct foreign_part *p, const char *label)
@@ -97,6 +107,10 @@ void foreign_view_count(const struct foreign_view *v, struct foreign_shares *sha
 	}
 	if (shares->n)
 		qsort(shares->share, shares->n, sizeof(*shares->share), compare_share);
+	for (size_t i = 0; i < shares->n; i++)
+		if (shares->share[i].nitems)
+			qsort(shares->share[i].items, shares->share[i].nitems, sizeof(struct digest),
+			      compare_digest);
 	for (size_t i = 0; i < v->rs->ntables; i++) {
 		cleanup_free char *label = table_label(&v->rs->tables[i]);
 
@@ -122,10 +136,25 @@ void foreign_shares_release(struct foreign_shares *s)
 		for (size_t j = 0; j < s->share[i].nrelied; j++)
 			free(s->share[i].relied[j].chain);
 		free(s->share[i].relied);
+		free(s->share[i].items);
 		strlist_release(&s->share[i].objects);
 	}
 	free(s->share);
 	*s = (struct foreign_shares){0};
+}
+
+size_t foreign_share_more(const struct foreign_share *s, const struct foreign_share *than)
+{
+	size_t more = 0, i = 0, j = 0, had = than ? than->nitems : 0;
+
+	while (s && i < s->nitems) {
+		int order = j < had ? compare_digest(&s->items[i], &than->items[j]) : -1;
+
+		more += order < 0;
+		i += order <= 0;
+		j += order >= 0;
+	}
+	return more;
 }
 
 static void put_count(struct buf *out, unsigned n, const char *noun)
@@ -172,7 +201,7 @@ void foreign_touched(const struct foreign_shares *before, const struct foreign_s
 		for (size_t j = 0; j < after->n; j++)
 			if (after->share[j].owner == s->owner)
 				now = &after->share[j];
-		if (!now || !digest_equal(s->digest, now->digest))
+		if (foreign_share_more(s, now) || foreign_share_more(now, s))
 			add_touched(lines, s->owner, "'s rules were changed, too");
 		for (size_t j = 0; j < s->nrelied; j++) {
 			const struct foreign_relied *r = find_relied(now, s->relied[j].chain);

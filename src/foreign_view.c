@@ -351,3 +351,16 @@ const struct foreign_owner *foreign_owner_of(const struct foreign_part *p, const
 {
 	return p->whole ? p->whole : p->owners ? p->owners[item - p->side.items.item] : NULL;
 }
+
+bool foreign_has_chain(const struct foreign_part *p, const char *name)
+{
+	if (p->whole)
+		return strlist_has(&p->side.table->chains, name);
+	for (size_t i = 0; p->any && i < p->side.items.n; i++) {
+		const struct item *item = &p->side.items.item[i];
+
+		if (item->kind == ITEM_CHAIN && !strcmp(item->name, name))
+			return p->owners[i] != NULL;
+	}
+	return false;
+}

@@ -38,6 +38,8 @@ void foreign_view_release(struct foreign_view *v);
 struct foreign_part *foreign_view_part(const struct foreign_view *v, const struct table *t);
 /* Whose an item is. */
 const struct foreign_owner *foreign_owner_of(const struct foreign_part *p, const struct item *item);
+/* Whether there is a chain of this name, and foreign. */
+bool foreign_has_chain(const struct foreign_part *p, const char *name);
 /* "FAMILY", NULL for an ipset. */
 struct foreign_place foreign_place_of(const struct table *t);
 

@@ -19,7 +19,7 @@ static const struct command commands[] = {
 	 "keep the running rules: history, and text for the next boot"},
 	{"apply", cmd_apply, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_CREATE,
 	 "[FILE ...|-] [--within SEC|--no-confirm] [--dry-run] [-m TEXT] [--type TYPE] [--allow-empty] "
-	 "[--force-remove] [--no-rehearsal] [--replace-pending] [--all]",
+	 "[--no-rehearsal] [--replace-pending] [--all]",
 	 "try the rules in files; undone unless they are confirmed"},
 	{"run", cmd_run, NEEDS_ADMIN | NEEDS_LOCK | NEEDS_CREATE,
 	 "[--live] [--within SEC|--no-confirm] [--dry-run] [-m TEXT] [--allow-empty] "

@@ -29,7 +29,7 @@ struct rehearsal {
 	struct strlist touched;      /* files under /etc that changed while the command ran */
 	struct mentions *mentions;   /* what the files are about; NULL: there are none */
 	/* what rehearse_compare finds */
-	struct strlist unmentioned;  /* chains and sets ("ip filter DOCKER") of live that go though no file mentions them */
+	struct strlist unmentioned;  /* chains and sets ("ip filter mail") of live that go though no file mentions them */
 	struct strlist opened;       /* input hooks ("ip filter INPUT") that had rules and now let everything in */
 	int status;                  /* of the command */
 };

@@ -14,6 +14,7 @@ void mentions_release(struct mentions *m)
 {
 	strlist_release(&m->names);
 	strlist_release(&m->tables);
+	strlist_release(&m->families);
 }
 
 void mentions_sort(struct mentions *m)
@@ -32,11 +33,19 @@ bool strlist_search(const struct strlist *sorted, const char *s)
 	return sorted->n && bsearch(&s, sorted->s, sorted->n, sizeof(*sorted->s), compare_string);
 }
 
+static bool is_flushed(const struct mentions *m, const char *table)
+{
+	cleanup_free char *family = str_printf("%.*s", (int)strcspn(table, " "), table);
+
+	return family_parse(family) >= 0 &&
+	       (strlist_has(&m->families, "") || strlist_has(&m->families, family));
+}
+
 bool mentions_have(const struct mentions *m, const char *table, const char *name)
 {
 	cleanup_free char *full = str_printf("%s %s", table, name);
 
-	return strlist_search(&m->tables, table) || strlist_search(&m->names, full);
+	return is_flushed(m, table) || strlist_search(&m->tables, table) || strlist_search(&m->names, full);
 }
 
 static void mention(struct mentions *m, const char *table, const char *name, size_t n)
@@ -398,6 +407,15 @@ static void read_table_block(struct nft_text *t, bool declares)
 	read_table(t, table);
 }
 
+/* "flush ruleset", perhaps of one family. */
+static void read_flush(struct nft_text *t)
+{
+	struct span family = peek_token(t);
+	cleanup_free char *name = str_printf("%.*s", (int)family.n, family.s ? family.s : "");
+
+	strlist_add(&t->m->families, family_parse(name) >= 0 ? name : "");
+}
+
 /* "add chain ip filter x ...", "delete table inet site": the verb is read. */
 static void read_command(struct nft_text *t, struct span object, bool deletes)
 {
@@ -410,6 +428,8 @@ static void read_command(struct nft_text *t, struct span object, bool deletes)
 		read_table_block(t, false);
 		return;
 	}
+	if (span_is(object, "ruleset"))
+		read_flush(t);
 	if (is_table || span_in(object, named)) {
 		table = table_name(t);
 		if (table && is_table) {

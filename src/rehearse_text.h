@@ -15,6 +15,7 @@ struct mentions {
 	struct strlist names;  /* "ip filter DOCKER", "legacy ip nat POSTROUTING", "inet site
 				  blocked", "ipset friends" */
 	struct strlist tables; /* "inet site": deleted by name, with all that is in it */
+	struct strlist families; /* of nf_tables, flushed with all their tables; "": all */
 };
 void mentions_release(struct mentions *m);
 /* Sorts them, for mentions_have. */

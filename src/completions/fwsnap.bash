@@ -55,9 +55,8 @@ _fwsnap() {
 		case $command in
 		'') choice="$commands --root --config --json --color --quiet --verbose --help --version" ;;
 		save) choice='--message --tag --counters --all --on-stop' ;;
-		apply) choice='--within --no-confirm --dry-run --message --type --allow-empty --force-remove --no-rehearsal --replace-pending --all' ;;
+		apply) choice='--within --no-confirm --dry-run --message --type --allow-empty --no-rehearsal --replace-pending --all' ;;
 		run) choice='--live --within --no-confirm --dry-run --message --allow-empty --replace-pending --all' ;;
-		status) choice='--all' ;;
 		rollback) choice='--dry-run --all' ;;
 		restore) choice="$(_fwsnap_refs "$root") --all --dry-run --within --no-confirm --boot --again --link" ;;
 		lockdown) choice='--within --no-confirm' ;;

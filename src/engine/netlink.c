@@ -190,3 +190,14 @@ const char *netlink_str(const struct nlattr *a)
 
 	return n && !s[n - 1] ? s : "";
 }
+
+const struct nlattr *netlink_child(const struct nlattr *nest, unsigned type)
+{
+	const struct nlattr *a;
+
+	if (nest)
+		netlink_each_in(a, nest)
+			if (netlink_type(a) == type)
+				return a;
+	return NULL;
+}

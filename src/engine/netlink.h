@@ -94,4 +94,7 @@ static inline const struct nlattr *netlink_next(const struct nlattr *a)
 #define netlink_each_in(a, nest)                                                                   \
 	netlink_each(a, (const struct nlattr *)netlink_payload(nest), netlink_length(nest))
 
+/* The first attribute of this type within another one; NULL: there is none, or nothing to look in. */
+const struct nlattr *netlink_child(const struct nlattr *nest, unsigned type);
+
 #endif

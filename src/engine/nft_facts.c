@@ -399,18 +399,6 @@ static void add_jump(const char *name, void *arg)
 		facts_add(&r->facts, FACT_JUMP, name);
 }
 
-/* The child of this type; NULL also for one of nothing. */
-static const struct nlattr *child(const struct nlattr *nest, unsigned type)
-{
-	const struct nlattr *a;
-
-	if (nest)
-		netlink_each_in(a, nest)
-			if (netlink_type(a) == type)
-				return a;
-	return NULL;
-}
-
 /* Where the elements of a verdict map lead to. */
 static void add_map_jumps(struct reading *r, const struct nlmsghdr *elements)
 {
@@ -422,8 +410,8 @@ static void add_map_jumps(struct reading *r, const struct nlmsghdr *elements)
 	if (!tb[NFTA_SET_ELEM_LIST_ELEMENTS])
 		return;
 	netlink_each_in(e, tb[NFTA_SET_ELEM_LIST_ELEMENTS]) {
-		const struct nlattr *chain = child(
-			child(child(e, NFTA_SET_ELEM_DATA), NFTA_DATA_VERDICT), NFTA_VERDICT_CHAIN);
+		const struct nlattr *chain = netlink_child(
+			netlink_child(netlink_child(e, NFTA_SET_ELEM_DATA), NFTA_DATA_VERDICT), NFTA_VERDICT_CHAIN);
 
 		if (chain)
 			add_jump(netlink_str(chain), r);

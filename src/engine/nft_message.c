@@ -145,17 +145,6 @@ static void fail(struct nft_copy *c, int error, const char *format, ...)
 	va_end(ap);
 }
 
-static const struct nlattr *child(const struct nlattr *nest, unsigned type)
-{
-	const struct nlattr *a;
-
-	if (nest)
-		netlink_each_in(a, nest)
-			if (netlink_type(a) == type)
-				return a;
-	return NULL;
-}
-
 static void put_same(struct buf *out, const struct nlattr *a)
 {
 	nft_put_attribute(out, a->nla_type, netlink_payload(a), netlink_length(a));
@@ -243,8 +232,8 @@ static void translate_set(struct nft_copy *c, size_t offset, bool written)
 static void copy_xt_info(struct nft_copy *c, const struct nlattr *expression,
 			 const struct nlattr *info)
 {
-	const char *name = netlink_str(child(expression, NFTA_MATCH_NAME));
-	uint32_t revision = netlink_u32(child(expression, NFTA_MATCH_REV));
+	const char *name = netlink_str(netlink_child(expression, NFTA_MATCH_NAME));
+	uint32_t revision = netlink_u32(netlink_child(expression, NFTA_MATCH_REV));
 	size_t step, at = c->out->len + MNL_ATTR_HDRLEN;
 	unsigned n = xtmatch_sets(name, (uint8_t)revision, &step);
 
@@ -324,7 +313,7 @@ static void copy_value(struct nft_copy *c, enum special special, const struct nl
 
 static enum context expression_context(const struct nlattr *nest)
 {
-	const struct nlattr *name = child(nest, NFTA_EXPR_NAME);
+	const struct nlattr *name = netlink_child(nest, NFTA_EXPR_NAME);
 
 	for (size_t i = 0; i < ARRAY_SIZE(expressions) && name; i++)
 		if (expressions[i].length == netlink_length(name) &&
@@ -383,7 +372,7 @@ static bool zero(const struct nlattr *a)
 /* A write to an extension header has a source register, a strip neither. */
 static bool exthdr_keeps(const struct nlattr *nest, enum special special)
 {
-	bool reads = child(nest, NFTA_EXTHDR_DREG), writes = child(nest, NFTA_EXTHDR_SREG);
+	bool reads = netlink_child(nest, NFTA_EXTHDR_DREG), writes = netlink_child(nest, NFTA_EXTHDR_SREG);
 
 	return reads || (special == EXTHDR_RANGE && writes);
 }
@@ -463,9 +452,9 @@ static void copy_special(struct nft_copy *c, enum special special, const struct 
 /* The dump leaves out that an expression list is there (NFT_DYNSET_F_EXPR). */
 static void finish_dynset(struct nft_copy *c, const struct nlattr *nest)
 {
-	uint32_t flags = netlink_u32(child(nest, NFTA_DYNSET_FLAGS)) & NFT_DYNSET_F_INV;
+	uint32_t flags = netlink_u32(netlink_child(nest, NFTA_DYNSET_FLAGS)) & NFT_DYNSET_F_INV;
 
-	if (c->purpose == NFT_LOAD && child(nest, NFTA_DYNSET_EXPRESSIONS))
+	if (c->purpose == NFT_LOAD && netlink_child(nest, NFTA_DYNSET_EXPRESSIONS))
 		flags |= NFT_DYNSET_F_EXPR;
 	if (flags)
 		put_u32(c->out, NFTA_DYNSET_FLAGS, flags);
@@ -481,7 +470,7 @@ static void finish_lookup(struct nft_copy *c, enum context context, const struct
 		[OBJREF] = {NFTA_OBJREF_SET_NAME, NFTA_OBJREF_SET_ID},
 		[DYNSET] = {NFTA_DYNSET_SET_NAME, NFTA_DYNSET_SET_ID},
 	};
-	const struct nlattr *name = attributes[context].name ? child(nest, attributes[context].name) : NULL;
+	const struct nlattr *name = attributes[context].name ? netlink_child(nest, attributes[context].name) : NULL;
 	const struct nft_set *s = name ? nft_find_set(c->index, netlink_str(name)) : NULL;
 
 	if (s && s->flags & NFT_SET_ANONYMOUS)
@@ -522,10 +511,10 @@ static void copy_attributes(struct nft_copy *c, enum context context, const stru
 
 void nft_copy_element(struct nft_copy *c, const struct nlattr *element)
 {
-	c->interval_end = netlink_u32(child(element, NFTA_SET_ELEM_FLAGS)) &
+	c->interval_end = netlink_u32(netlink_child(element, NFTA_SET_ELEM_FLAGS)) &
 			  NFT_SET_ELEM_INTERVAL_END;
 	/* a timeout that is the set's is not dumped, what remains of it is */
-	c->timed = !c->interval_end && child(element, NFTA_SET_ELEM_EXPIRATION);
+	c->timed = !c->interval_end && netlink_child(element, NFTA_SET_ELEM_EXPIRATION);
 	copy_attributes(c, ELEMENT, element, netlink_payload(element), netlink_length(element));
 }
 

@@ -102,8 +102,9 @@ test_an_nft_file_is_loaded() {
 	echo 'table inet site { chain input { type filter hook input priority 5; tcp dport 25 drop; }; }' \
 		>"$TMP/site.nft"
 	want nft -f "$TMP/site.nft"
-	# a table that a file writes out is as the file has it: the set goes only by force
-	refused 1 "inet site blocked" "--force-remove" -- apply --no-confirm "$TMP/site.nft"
+	# a table that a file writes out is as the file has it
+	fwsnap 3 apply --dry-run "$TMP/site.nft"
+	says "inet site blocked goes, though no file mentions it"
 	echo 'add table inet site; add chain inet site input { type filter hook input priority 5; };
 		add rule inet site input tcp dport 25 drop' >"$TMP/site.nft"
 	fwsnap 0 apply --no-confirm "$TMP/site.nft"
@@ -419,7 +420,7 @@ test_what_opens_the_host_needs_a_word() {
 	refused 1 "this opens the host" "ip filter INPUT" -- apply --within 60 "$TMP/bare"
 	fwsnap 0 apply --no-confirm --allow-empty "$TMP/bare"
 	! iptables -S | grep '^-A' || fail "rules are left"
-	fwsnap 0 apply --no-confirm --allow-empty --force-remove "$TMP/flush"
+	fwsnap 0 apply --no-confirm --allow-empty "$TMP/flush"
 	[ -z "$(nft list tables)" ]
 }
 
@@ -611,15 +612,14 @@ test_R13_a_listing_applied_twice_is_there_once() {
 	are_live before
 }
 
-test_R13_chains_that_no_file_mentions_go_only_by_force() {
+test_R13_chains_that_go_though_no_file_mentions_them_are_named() {
 	load_host
 	iptables-nft -N mine
 	iptables-nft -A FORWARD -j mine
 	iptables-nft -A mine -s 192.0.2.1 -j ACCEPT
 	mail_rules >"$TMP/mail.rules"
-	refused 1 "this would remove what no file mentions: ip filter mine" "--force-remove" \
-		"the firewall is unchanged" -- apply --within 60 "$TMP/mail.rules"
-	fwsnap 0 apply --no-confirm --force-remove "$TMP/mail.rules"
+	fwsnap 0 apply --no-confirm "$TMP/mail.rules"
+	says "ip filter mine goes, though no file mentions it"
 	! iptables-nft -S | grep mine || fail "it is still there"
 }
 

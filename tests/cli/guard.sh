@@ -624,7 +624,7 @@ test_all_engines_come_back() {
 	printf '%s\n' 'insert rule inet site input tcp dport 22 drop' 'delete element inet site ports { 25 }' \
 		>"$ROOT/etc/nftables.test.rules"
 	printf 'create mine hash:net\nadd mine 192.0.2.0/24\nadd friends 192.0.2.200\n' >"$ROOT/etc/ipset.test.rules"
-	fwsnap 0 apply --within 1 --force-remove
+	fwsnap 0 apply --within 1
 	are_not_live old
 	comes_back old 1
 	nothing_happened

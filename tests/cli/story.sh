@@ -248,7 +248,7 @@ test_json_has_the_documented_keys() {
 	echo >>"$ROOT/etc/nftables.up.rules"
 	fwsnap 3 --json status
 	json '.drift and (.differences | length > 0) and (.foreign | length == 1)'
-	json '.foreign[0] == {owner: "Docker", tables: 1, chains: 1, rules: 0, sets: 0, elements: 0}'
+	json '.foreign[0] | del(.names) == {owner: "Docker", tables: 1, chains: 1, rules: 0, sets: 0, elements: 0}'
 	json '.texts | any(.state == "edited")'
 	fwsnap 0 --json show
 	json '.tables | length == 2'

@@ -288,4 +288,20 @@ test_where_firewalld_does_not_run_its_files_are_restored_and_that_is_told() {
 	all_is saved
 }
 
+# As firewalld 2 does.
+test_a_table_that_a_process_owns_tells_of_firewalld() {
+	mkdir -p "$ROOT/etc/firewalld"
+	mkfifo "$TMP/commands"
+	nft -i <"$TMP/commands" >"$TMP/holder" 2>&1 &
+	exec 8>"$TMP/commands"
+	echo 'add table inet firewalld { flags owner; }' >&8
+	within 3 nft list table inet firewalld >"$TMP/table" 2>&1 || skip "the kernel has no owned tables"
+	grep -q 'flags owner' "$TMP/table" || skip "the kernel has no owned tables"
+	echo '<zone/>' >"$ROOT/etc/firewalld/x.xml"
+	fwsnap 3 status
+	prints "frontend firewalld: 1 file; it does not run, or does not answer"
+	fwsnap 8 save
+	no_drift
+}
+
 run_cases "$@"

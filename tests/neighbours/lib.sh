@@ -99,7 +99,7 @@ foreign() {
 	done
 	nft list tables | grep -E "$FOREIGN_TABLES" | sort | while read -r _ family table; do
 		# shellcheck disable=SC2086
-		nft $stateless -a list table "$family" "$table" | sed 's/ expires [0-9a-z]*//'
+		nft $stateless -a list table "$family" "$table" | sed 's/ expires [0-9a-z]*//g'
 	done
 	for family in ip ip6; do
 		for table in filter nat; do
@@ -121,7 +121,7 @@ own() {
 	done
 	nft list tables | grep -vE "$FOREIGN_TABLES|^table ip6? (filter|nat|mangle|raw|security)$" | sort |
 		while read -r _ family table; do
-			nft -s list table "$family" "$table" | sed 's/ expires [0-9a-z]*//'
+			nft -s list table "$family" "$table" | sed 's/ expires [0-9a-z]*//g'
 		done
 }
 

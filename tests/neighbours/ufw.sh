@@ -157,23 +157,34 @@ test_a_reload_that_fails_is_told_and_lost() {
 	says "'/lib/ufw/ufw-init force-reload'" "a front-end is not wholly as it was"
 }
 
+# Another reload, of these lines and ufw's own.
+reload_by() { # LINE...
+	mkdir -p "$ROOT/etc/fwsnap/foreign.d"
+	sed "s|^reload = .*|reload = $TMP/reload|" "${0%/*}/../../src/foreign.d/ufw" >"$ROOT/etc/fwsnap/foreign.d/ufw"
+	printf '%s\n' '#!/bin/sh' "$@" 'exec /lib/ufw/ufw-init force-reload' >"$TMP/reload"
+	chmod 755 "$TMP/reload"
+}
+
 # Whoever waits for it is not overtaken by the guard.
 test_nobody_calls_it_undone_before_a_long_reload_is_over() {
 	save_mail
-	mkdir -p "$ROOT/etc/fwsnap/foreign.d"
-	sed "s|^reload = .*|reload = $TMP/reload|" "${0%/*}/../../src/foreign.d/ufw" >"$ROOT/etc/fwsnap/foreign.d/ufw"
-	cat >"$TMP/reload" <<-END
-		#!/bin/sh
-		sleep 5
-		ls $ROOT/run/fwsnap/pending.* >>$TMP/states
-		exec /lib/ufw/ufw-init force-reload
-	END
-	chmod 755 "$TMP/reload"
+	reload_by 'sleep 5' "ls $ROOT/run/fwsnap/pending.* >>$TMP/states"
 	fwsnap 0 run --live --within 60 -- ufw allow 26/tcp
 	fwsnap 0 rollback
 	all_is saved
 	[ "$(grep -c '^undo' "$TMP/states")" = 1 ] || fail "it was reloaded more than once"
 	grep -q '^undoing' "$TMP/states" || fail "it is called undone"
+}
+
+test_an_undo_that_is_killed_in_the_reload_is_finished_by_the_guard() {
+	save_mail
+	reload_by "[ -e $TMP/once ] || { : >$TMP/once; exec sleep 1000; }"
+	fwsnap 0 run --live --within 600 -- ufw allow 26/tcp
+	"$FWSNAP" --root "$ROOT" rollback >"$TMP/out" 2>"$TMP/err" &
+	within 10 test -e "$TMP/once"
+	kill -9 $!
+	undone saved
+	compgen -G "$ROOT/run/fwsnap/pending.*/undone.*" >/dev/null || fail "it is not undone"
 }
 
 # What a command does after its time is over, and the undo.
