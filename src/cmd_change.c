@@ -225,8 +225,11 @@ static int prepare_switch(void *arg)
 static int settle(void *arg)
 {
 	struct restoring *s = arg;
-	int r = frontends_put(&s->c->foreign, s->c->opt.root, s->c->config.lock_wait,
-			      s->trial.frontends, &s->target.manifest.frontends);
+	const struct frontend_change change = {.foreign = &s->c->foreign,
+					       .root = s->c->opt.root,
+					       .lock_wait = s->c->config.lock_wait,
+					       .now = s->trial.frontends};
+	int r = frontends_put(&change, &s->target.manifest.frontends);
 
 	if (r == -EHOSTDOWN)
 		s->trial.kept = EXIT_PARTIAL;

@@ -386,12 +386,15 @@ static int decide(struct trial *t)
 /* The guard did not wait for what takes too long, which went on changing rules meanwhile. */
 static void undo_late(struct trial *t)
 {
-	const unsigned wait = t->c->config.lock_wait;
+	const struct frontend_change c = {.foreign = &t->c->foreign,
+					  .root = t->c->opt.root,
+					  .lock_wait = t->c->config.lock_wait,
+					  .before = t->change.live};
 
 	if (!t->act)
 		return;
-	if (change_undo(t->change.live, NULL, wait, t->change.foreign, NULL) > CHANGE_NOTHING ||
-	    (t->frontends && frontends_put(&t->c->foreign, t->c->opt.root, wait, NULL, t->frontends)))
+	if (change_undo(t->change.live, NULL, c.lock_wait, t->change.foreign, NULL) > CHANGE_NOTHING ||
+	    (t->frontends && frontends_put(&c, t->frontends)))
 		log_warning("what was changed after the guard's undo may still be there");
 }
 

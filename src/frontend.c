@@ -218,17 +218,16 @@ bool frontends_are(const struct frontends *now, const struct frontends *want)
 /* making them so */
 
 struct putting {
-	struct foreign *foreign;
-	const char *root;
-	unsigned lock_wait;
-	bool ran; /* something that may have changed the kernel's rules */
+	const struct frontend_change *change;
+	struct foreign_shares now, before; /* of the rules in the kernel */
+	bool ran; /* something that may have changed these */
 };
 
 static struct foreign_owner *find_owner(const struct putting *p, const char *name)
 {
-	for (size_t i = 0; i < p->foreign->n; i++)
-		if (!strcmp(p->foreign->owners[i].name, name) && p->foreign->owners[i].frontend.config.n)
-			return &p->foreign->owners[i];
+	for (size_t i = 0; i < p->change->foreign->n; i++)
+		if (!strcmp(p->change->foreign->owners[i].name, name) && p->change->foreign->owners[i].frontend.config.n)
+			return &p->change->foreign->owners[i];
 	return NULL;
 }
 
@@ -294,14 +293,14 @@ static int tell_runtime(struct putting *p, const struct foreign_owner *o, struct
 	p->ran = true;
 	r = frontend_runtime_put(o->frontend.runtime, &now->state->runtime, &want->runtime);
 	frontends_release(now);
-	return r ? r : look_at(o, p->root, 0, now);
+	return r ? r : look_at(o, p->change->root, 0, now);
 }
 
 static int finish(struct putting *p, const struct foreign_owner *o, const struct frontend_state *want)
 {
 	cleanup_strlist struct strlist lines = {NULL, 0};
 	struct frontends now = {NULL, 0}, wanted = {(struct frontend_state *)(uintptr_t)want, 1};
-	int r = look_at(o, p->root, 0, &now);
+	int r = look_at(o, p->change->root, 0, &now);
 
 	if (!r && now.state->active && o->frontend.runtime && !frontends_equal(&now, &wanted))
 		r = tell_runtime(p, o, &now, want);
@@ -315,6 +314,25 @@ static int finish(struct putting *p, const struct foreign_owner *o, const struct
 	return r;
 }
 
+static const struct foreign_share *find_share(const struct foreign_shares *s, const struct foreign_owner *o)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->share[i].owner == o)
+			return &s->share[i];
+	return NULL;
+}
+
+/* Files may be back, and the reload not done: by an undo that was cut off. */
+static bool has_other_rules(const struct putting *p, const struct foreign_owner *o)
+{
+	const struct foreign_share *now = find_share(&p->now, o), *before = find_share(&p->before, o);
+
+	if (!p->change->before || !now || !before)
+		return p->change->before && now != before;
+	return now->nitems != before->nitems ||
+	       (now->nitems && memcmp(now->items, before->items, now->nitems * sizeof(*now->items)));
+}
+
 static int put_state(struct putting *p, const struct frontend_state *now, const struct frontend_state *want)
 {
 	struct foreign_owner *o = find_owner(p, want->name);
@@ -324,10 +342,10 @@ static int put_state(struct putting *p, const struct frontend_state *now, const 
 		log_error("there is no description of the front-end '%s'", want->name);
 		return -ENOENT;
 	}
-	if (state_is(now, want))
+	if (state_is(now, want) && !has_other_rules(p, o))
 		return 0;
 	log_step("reloading a front-end");
-	r = frontend_files_put(&o->frontend, p->root, now, want);
+	r = frontend_files_put(&o->frontend, p->change->root, now, want);
 	if (r < 0)
 		return r;
 	/* what it does not have in the kernel yet it will have now */
@@ -358,7 +376,7 @@ static int put_all(struct putting *p, const struct frontends *now, const struct 
 static int look_and_put_all(struct putting *p, const struct frontends *want)
 {
 	struct frontends now = {NULL, 0};
-	int r = frontends_look(p->foreign, p->root, FRONTENDS_ALL, &now);
+	int r = frontends_look(p->change->foreign, p->change->root, FRONTENDS_ALL, &now);
 
 	if (!r)
 		r = put_all(p, &now, want);
@@ -370,14 +388,14 @@ static int look_and_put_all(struct putting *p, const struct frontends *want)
 
 static enum change_result bring_back(const struct putting *p, struct ruleset *ours)
 {
-	const struct capture capture = {.lock_wait = p->lock_wait};
+	const struct capture capture = {.lock_wait = p->change->lock_wait};
 	struct ruleset now = {0}, target = {0};
-	struct change c = {.live = &now, .target = &target, .lock_wait = p->lock_wait};
+	struct change c = {.live = &now, .target = &target, .lock_wait = p->change->lock_wait};
 	enum change_result result = CHANGE_REFUSED;
 	int r = engines_capture(&now, &capture);
 
 	if (!r)
-		r = foreign_graft(p->foreign, &now, ours, false, &target, NULL);
+		r = foreign_graft(p->change->foreign, &now, ours, false, &target, NULL);
 	if (!r)
 		result = change_run(&c);
 	if (result == CHANGE_DONE)
@@ -397,27 +415,42 @@ static int keep_ours(const struct putting *p, struct ruleset *ours)
 	return result <= CHANGE_NOTHING ? 0 : -EIO;
 }
 
-int frontends_put(struct foreign *f, const char *root, unsigned lock_wait, const struct frontends *now,
-		  const struct frontends *want)
+/* What is ours in the kernel, and whose the rest is, before anything changes. */
+static int look_at_kernel(struct putting *p, struct ruleset *ours)
 {
-	const struct capture capture = {.lock_wait = lock_wait};
-	struct putting p = {f, root, lock_wait, false};
-	struct ruleset live = {0}, ours = {0};
+	const struct frontend_change *c = p->change;
+	const struct capture capture = {.lock_wait = c->lock_wait};
+	struct ruleset live = {0};
+	int r = engines_capture(&live, &capture);
+
+	if (!r) {
+		foreign_look(c->foreign, &live);
+		if (c->before)
+			foreign_look(c->foreign, c->before);
+		r = foreign_cut(c->foreign, &live, ours, &p->now);
+	}
+	if (!r && c->before)
+		r = foreign_count(c->foreign, c->before, &p->before);
+	ruleset_release(&live);
+	return r;
+}
+
+int frontends_put(const struct frontend_change *c, const struct frontends *want)
+{
+	struct putting p = {.change = c};
+	struct ruleset ours = {0};
 	int r, kept = 0;
 
 	if (!want->n)
 		return 0;
-	r = engines_capture(&live, &capture);
-	if (!r) {
-		foreign_look(f, &live);
-		r = foreign_cut(f, &live, &ours, NULL);
-	}
+	r = look_at_kernel(&p, &ours);
 	if (!r)
-		r = now ? put_all(&p, now, want) : look_and_put_all(&p, want);
+		r = c->now ? put_all(&p, c->now, want) : look_and_put_all(&p, want);
 	if (p.ran)
 		kept = keep_ours(&p, &ours);
 	log_step(NULL);
-	ruleset_release(&live);
 	ruleset_release(&ours);
+	foreign_shares_release(&p.now);
+	foreign_shares_release(&p.before);
 	return kept ? kept : r;
 }

@@ -39,15 +39,21 @@ bool frontends_own(const struct foreign *f, const struct frontends *these, const
 /* Whether front-ends are as `want` has them; of others nothing is asked. */
 bool frontends_are(const struct frontends *now, const struct frontends *want);
 
+/* How front-ends are to be changed; all borrowed. */
+struct frontend_change {
+	struct foreign *foreign;
+	const char *root;
+	unsigned lock_wait;
+	const struct frontends *now; /* as frontends_look has all of them; NULL: it looks */
+	struct ruleset *before; /* with records: one whose rules are not those is reloaded in any case; NULL: nobody */
+};
 /*
  * Makes front-ends what `want` (with contents) has: their files, by atomic replacement, those that are not there removed; then
  * they are reloaded, or stopped if they did not run then, waited for, told what was so at run time, and
- * compared. Rules of ours that a reload wiped are put back. Does nothing where nothing differs. now: as frontends_look has all
- * of them (NULL: it looks). 0; -EHOSTDOWN: all but
+ * compared. Rules of ours that a reload wiped are put back. Does nothing where nothing differs. 0; -EHOSTDOWN: all but
  * that a daemon does not run and reads its files when it starts (logged); other -errno (logged): not all is so.
  */
-must_check int frontends_put(struct foreign *f, const char *root, unsigned lock_wait,
-			     const struct frontends *now, const struct frontends *want);
+must_check int frontends_put(const struct frontend_change *c, const struct frontends *want);
 
 /*
  * A reboot ends a change that nobody confirmed; the kernel forgets by itself, the files do not. So the way back of a change

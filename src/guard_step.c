@@ -55,7 +55,12 @@ static void finish(struct record *r, enum guard_state state, struct store *store
 /* Programs of others come last: whatever they do, the rules are back. */
 static enum guard_state undo_frontends(const struct record *r, struct way *w)
 {
-	if (!frontends_put(&w->foreign, r->root, (unsigned)r->lock_wait, NULL, &w->before.frontends))
+	const struct frontend_change c = {.foreign = &w->foreign,
+					  .root = r->root,
+					  .lock_wait = (unsigned)r->lock_wait,
+					  .before = &w->before.rs};
+
+	if (!frontends_put(&c, &w->before.frontends))
 		return GUARD_UNDONE;
 	log_error("a front-end is not wholly as it was");
 	return GUARD_LOST;
