@@ -439,13 +439,21 @@ static enum change_result run_undo(struct change *c, int reason)
 	return reason == -ERESTART ? CHANGE_STALE : CHANGE_UNDONE;
 }
 
+static bool lacks_tables(const struct change *c)
+{
+	for (size_t i = 0; i < c->target->ntables; i++)
+		if (plan_lacks(c->live, &c->target->tables[i]))
+			return true;
+	return false;
+}
+
 static enum change_result run_locked(struct change *c)
 {
 	cleanup_buf struct buf differences = BUF_INIT;
 	struct way w = {.change = c, .check = true};
 	int r;
 
-	if (ruleset_equal(c->live, c->target))
+	if (ruleset_equal(c->live, c->target) && !lacks_tables(c))
 		return change_hold_remove() < 0 ? CHANGE_REFUSED : CHANGE_NOTHING;
 	r = way_go_all(&w);
 	if (r == -ERESTART && !w.sent) {

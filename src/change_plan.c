@@ -92,6 +92,11 @@ static int compare_step(const void *a, const void *b)
 	return x->place < y->place ? -1 : x->place > y->place;
 }
 
+bool plan_lacks(const struct ruleset *live, const struct table *new)
+{
+	return new->engine == ENGINE_NFT && new->records.len && !ruleset_counterpart(live, new);
+}
+
 struct plan plan_for(enum engine_id engine, struct ruleset *live, struct ruleset *target)
 {
 	struct plan p = {.live = live, .target = target};
@@ -105,7 +110,7 @@ struct plan plan_for(enum engine_id engine, struct ruleset *live, struct ruleset
 	for (size_t i = 0; i < target->ntables; i++) {
 		const struct table *new = &target->tables[i], *old = ruleset_counterpart(live, new);
 
-		if (new->engine == engine && !table_equal(old, new))
+		if (new->engine == engine && (!table_equal(old, new) || plan_lacks(live, new)))
 			add_step(&p, old ? ACTION_REPLACE : ACTION_ADD, old, new, target, i);
 	}
 	if (engine == ENGINE_NFT)

@@ -51,9 +51,10 @@ static int merge_pieces(struct merging *m, const struct table *base, const struc
 	return r;
 }
 
+/* A table of nf_tables may be there though it equals an absent one. */
 static bool is_there(const struct table *t)
 {
-	return t && !t->empty;
+	return t && (!t->empty || (t->engine == ENGINE_NFT && t->records.len));
 }
 
 static int merge_table(struct merging *m, const struct table *base, const struct table *ours,
@@ -61,9 +62,10 @@ static int merge_table(struct merging *m, const struct table *base, const struct
 {
 	bool touched = !table_equal(base, theirs);
 
-	if (table_equal(base, ours) || table_equal(ours, theirs)) {
+	if (!base && !theirs)
+		return is_there(ours) ? assembly_copy(&m->out, m->ours, ours, false) : 0;
+	if (table_equal(base, ours) || table_equal(ours, theirs))
 		return theirs ? assembly_copy(&m->out, m->theirs, theirs, true) : 0;
-	}
 	if (!is_there(ours)) {
 		if (touched)
 			add_conflict(m, theirs, "it is gone");

@@ -97,6 +97,20 @@ test_a_type_that_is_given_is_not_guessed() {
 	are_live wanted
 }
 
+test_a_table_that_equals_none_is_there_for_the_file_and_for_the_way_back() {
+	load_host
+	nft 'add table inet empty; add chain inet empty input { type filter hook input priority 5; }'
+	echo 'add rule inet empty input tcp dport 25 accept' >"$TMP/rule.nft"
+	remember before
+	fwsnap 0 apply --within 60 "$TMP/rule.nft"
+	nft list chain inet empty input | grep -q 'tcp dport 25 accept'
+	fwsnap 0 rollback
+	are_live before
+	fwsnap 0 run --live --within 60 -- nft delete table inet empty
+	fwsnap 0 rollback
+	are_live before
+}
+
 test_an_nft_file_is_loaded() {
 	load_host
 	echo 'table inet site { chain input { type filter hook input priority 5; tcp dport 25 drop; }; }' \
