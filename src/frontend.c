@@ -181,7 +181,7 @@ static bool begins_with(const char *command, const char *name)
 	size_t n = command ? strcspn(command, " ") : 0;
 	size_t tail = strlen(name);
 
-	return n >= tail && !strncmp(command + n - tail, name, tail) &&
+	return command && n >= tail && !strncmp(command + n - tail, name, tail) &&
 	       (n == tail || command[n - tail - 1] == '/');
 }
 
