@@ -39,7 +39,7 @@ B := build$(if $(ASAN),-asan)$(if $(filter no,$(LEGACY)),-nolegacy)
 BUILD_PACKAGES = gcc libc6-dev make pkg-config libmnl-dev libnftnl-dev zlib1g-dev libxxhash-dev \
 	libjansson-dev libiptc-dev
 RUN_PACKAGES = iptables nftables ipset iproute2
-TEST_PACKAGES = libcmocka-dev valgrind strace jq ufw ferm python3 mmdebstrap \
+TEST_PACKAGES = libcmocka-dev valgrind strace jq ufw firewalld dbus ferm python3 mmdebstrap \
 	systemd-container
 DEEP_PACKAGES = qemu-system-x86 e2fsprogs
 LINT_PACKAGES = mandoc shellcheck cppcheck clang clang-tidy universal-ctags

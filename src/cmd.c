@@ -4,6 +4,7 @@
 #include "log.h"
 #include "text.h"
 #include "cmd_foreign.h"
+#include "cmd_frontend.h"
 #include "cmd_trial.h"
 
 #include <errno.h>
@@ -319,7 +320,7 @@ const char *time_text(int64_t seconds)
 }
 
 /* Whether some snapshot holds the like of rs: 1 or 0, or -errno. Damaged ones do not. */
-static int is_stored(struct context *c, const struct ruleset *rs)
+static int is_stored(struct context *c, const struct ruleset *rs, const struct frontends *f)
 {
 	cleanup_free unsigned *ids = NULL;
 	struct digest wanted = ruleset_digest(rs);
@@ -330,7 +331,8 @@ static int is_stored(struct context *c, const struct ruleset *rs)
 		struct manifest m = {0};
 
 		if (!store_manifest(&c->store, ids[n], &m))
-			found = digest_equal(ruleset_digest(&m.rs), wanted);
+			found = digest_equal(ruleset_digest(&m.rs), wanted) &&
+				(!f->n || frontends_equal(f, &m.frontends));
 		manifest_release(&m);
 	}
 	return r < 0 ? r : found;
@@ -355,13 +357,18 @@ static int keep(struct context *c, struct ruleset *rs, const struct foreign_shar
 {
 	struct snapshot_new n = {0};
 	struct digest nothing = ruleset_digest(&(struct ruleset){0});
-	int r = lockdown_is(rs) ? 1 : is_stored(c, rs);
+	const struct frontends *f;
+	int r = context_frontends(c, &f);
 
-	if (r || digest_equal(ruleset_digest(rs), nothing))
+	if (!r)
+		r = lockdown_is(rs) ? 1 : is_stored(c, rs, f);
+	if (r || (!f->n && digest_equal(ruleset_digest(rs), nothing)))
 		return r < 0 ? r : 0;
 	r = snapshot_new_open(&n, &c->store);
 	if (!r)
 		r = add_records(&n, rs);
+	if (!r)
+		r = add_frontends(&n, f);
 	if (r) {
 		snapshot_new_cancel(&n);
 		return r;

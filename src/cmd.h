@@ -41,6 +41,8 @@ struct context {
 	struct store store; /* dir NULL where there is none yet */
 	struct foreign foreign;
 	bool all;           /* --all: nothing is foreign */
+	struct frontends frontends, frontends_all; /* as they are (context_frontends) */
+	bool frontends_known;
 	int lock;           /* -1: not held */
 };
 
@@ -146,16 +148,17 @@ static inline const char *plural(unsigned n)
 const char *time_text(int64_t seconds);
 
 /*
- * Stores what is ours in rs (with records) as an automatic snapshot if no snapshot has its like and it enforces
- * anything. 0 or -errno (logged).
+ * Stores what is ours in rs (with records), and front-ends, as an automatic snapshot if no snapshot has their like and
+ * rs enforces anything, or there are any. 0 or -errno (logged).
  */
 must_check int keep_live(struct context *c, struct ruleset *rs);
 
 /*
- * Prints what differs (difference.h), or with --json that; both with records. EXIT_DONE: they are
- * equal; EXIT_DIFFERS, or another exit status (logged).
+ * Prints what differs (difference.h), or with --json that; both with records. frontends: what differs there, as
+ * frontends_differences has it; NULL: nothing. EXIT_DONE: they are equal; EXIT_DIFFERS, or another exit
+ * status (logged).
  */
-int print_difference(struct context *c, struct ruleset *old, const char *old_label,
-		     struct ruleset *new, const char *new_label, bool dynamic);
+int print_difference(struct context *c, struct ruleset *old, const char *old_label, struct ruleset *new,
+		     const char *new_label, bool dynamic, const struct strlist *frontends);
 
 #endif

@@ -2,6 +2,7 @@
 #include "difference.h"
 #include "log.h"
 #include "rehearse.h"
+#include "cmd_frontend.h"
 #include "cmd_saving.h"
 #include "cmd_trial.h"
 
@@ -291,7 +292,7 @@ static int attempt(struct applying *a)
 	r = rehearse_all(a);
 	if (r < 0)
 		return exit_status(r);
-	r = print_difference(a->c, &a->live, "live", a->grafted.rs, "the new rules", false);
+	r = print_difference(a->c, &a->live, "live", a->grafted.rs, "the new rules", false, NULL);
 	if (a->dry_run || (r != EXIT_DONE && r != EXIT_DIFFERS))
 		return r;
 	if (r == EXIT_DONE && changes_nothing(a))
@@ -319,6 +320,18 @@ static int run_attempts(struct applying *a)
 	return r == -ESTALE ? trial_give_up(&a->trial) : r;
 }
 
+/* What a front-end reads comes back with it. */
+static void drop_touched(struct applying *a)
+{
+	struct strlist *touched = &a->rehearsal.touched, rest = {NULL, 0};
+
+	for (size_t i = 0; i < touched->n; i++)
+		if (!a->trial.frontends || !frontends_own(&a->c->foreign, a->trial.frontends, touched->s[i]))
+			strlist_add(&rest, touched->s[i]);
+	strlist_release(touched);
+	*touched = rest;
+}
+
 /* What the guard stands behind: a command, or the files as they are; then a look at what came of it. */
 static int act(void *arg)
 {
@@ -326,6 +339,7 @@ static int act(void *arg)
 	const struct capture capture = {.lock_wait = a->c->config.lock_wait};
 	int r = rehearse_live(&a->rehearsal);
 
+	drop_touched(a);
 	if (!r)
 		r = engines_capture(&a->reached, &capture);
 	return r;
@@ -334,9 +348,25 @@ static int act(void *arg)
 static int prepare_live(void *arg)
 {
 	struct applying *a = arg;
-	int r = print_difference(a->c, &a->live, "live", &a->reached, "the new rules", false);
+	int r = print_difference(a->c, &a->live, "live", &a->reached, "the new rules", false, NULL);
+	bool same = r == EXIT_DONE;
 
-	return r == EXIT_DONE || r == EXIT_DIFFERS ? prepare_saving(a) : -ECANCELED;
+	r = same || r == EXIT_DIFFERS ? prepare_saving(a) : -ECANCELED;
+	if (!r && same && a->trial.frontends)
+		note_permanent_only(a->c, a->trial.frontends, &a->saving.frontends);
+	return r;
+}
+
+/* What a command may do to front-ends is found out only afterwards: their way back has to be there. */
+static int look_at_frontends(struct applying *a)
+{
+	const struct frontends *now;
+	int r;
+
+	foreign_look(&a->c->foreign, &a->live);
+	r = context_frontends_all(a->c, &now);
+	a->trial.frontends = now->n ? now : NULL;
+	return r;
 }
 
 static int change_live(struct applying *a)
@@ -347,6 +377,8 @@ static int change_live(struct applying *a)
 	r = snapshot_new_open(&a->saving.snapshot, &a->c->store);
 	if (!r)
 		r = capture_live(a);
+	if (!r)
+		r = look_at_frontends(a);
 	log_step(NULL);
 	a->trial.change.live = &a->live;
 	a->trial.change.target = &a->reached;
@@ -400,6 +432,18 @@ int cmd_apply(struct context *c, int argc, char **argv)
 	return r;
 }
 
+/* In the scratch it would change its configuration for real, and its rules, which are its own, not at all. */
+static int refuse_frontend(const struct context *c, const char *program)
+{
+	const char *title = c->all ? NULL : frontend_of_program(&c->foreign, program);
+
+	if (!title)
+		return EXIT_DONE;
+	log_error("%s has a configuration of its own: 'fwsnap run --live -- %s ...' changes and undoes both", title,
+		  program);
+	return EXIT_FAILED;
+}
+
 int cmd_run(struct context *c, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -415,6 +459,8 @@ int cmd_run(struct context *c, int argc, char **argv)
 		r = usage_error(c, "no command");
 	if (!r && a.in_live && a.dry_run)
 		r = usage_error(c, "--live has no --dry-run");
+	if (!r && !a.in_live)
+		r = refuse_frontend(c, argv[optind]);
 	if (!r && !a.dry_run)
 		r = trial_begin(&a.trial, false);
 	if (!r) {

@@ -3,6 +3,7 @@
 #include "log.h"
 #include "text.h"
 #include "cmd_foreign.h"
+#include "cmd_frontend.h"
 #include "cmd_trial.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@ struct restoring {
 	size_t ntexts;
 	struct ruleset live;
 	struct grafted grafted; /* what live is to become */
+	int frontends_status;       /* EXIT_PARTIAL: not all of that could be done (logged) */
 	char *what;
 };
 
@@ -195,7 +197,7 @@ static int finish(struct restoring *s, enum change_result result)
 			 s->target.label);
 		note_missing_texts(s);
 		warn_touched(s->c, &s->live, s->grafted.rs);
-		return s->grafted.status;
+		return s->trial.kept;
 	case CHANGE_STALE:
 		return -ESTALE;
 	case CHANGE_BUSY:
@@ -219,15 +221,91 @@ static int prepare_switch(void *arg)
 	return store_prepare_switch(&s->c->store, s->target.id, s->texts, s->ntexts);
 }
 
-/* Guarded, or at once. */
+/* The rules are changed: what is foreign in them is the front-ends' own to change. */
+static int settle(void *arg)
+{
+	struct restoring *s = arg;
+	const struct frontend_change change = {.foreign = &s->c->foreign,
+					       .root = s->c->opt.root,
+					       .lock_wait = s->c->config.lock_wait,
+					       .now = s->trial.frontends};
+	int r = frontends_put(&change, &s->target.manifest.frontends);
+
+	if (r == -EHOSTDOWN)
+		s->trial.kept = EXIT_PARTIAL;
+	return r == -EHOSTDOWN ? 0 : r;
+}
+
+/* Guarded, or at once; what executes programs is undone as a guarded change is. */
 static int attempt(struct restoring *s)
 {
-	if (s->trial.no_confirm)
+	int r;
+
+	if (s->trial.no_confirm && !s->trial.frontends)
 		return finish(s, change(s));
-	tell_target(s, "restoring");
+	s->trial.guard = context_guard(s->c);
+	if (!s->trial.within)
+		s->trial.within = TRIAL_WITHIN;
+	s->trial.settle = s->trial.frontends ? settle : NULL;
+	if (!s->trial.no_confirm)
+		tell_target(s, "restoring");
 	s->trial.prepare = prepare_switch;
 	s->trial.arg = s;
-	return trial_run(&s->trial);
+	r = trial_run(&s->trial);
+	if (r == s->trial.kept && s->trial.no_confirm)
+		log_note("restored %s", s->target.label);
+	return r;
+}
+
+/* Leaves out what is not here. */
+static void keep_known(struct restoring *s, const struct frontends *now)
+{
+	struct frontends *want = &s->target.manifest.frontends, known = {NULL, 0};
+
+	for (size_t i = 0; i < want->n; i++) {
+		const struct frontends one = {&want->state[i], 1};
+
+		if (frontends_find(now, want->state[i].name)) {
+			frontends_copy(&one, &known);
+			continue;
+		}
+		log_warning("'%s' is not here: its configuration in %s is left out", want->state[i].name,
+			    s->target.label);
+		s->frontends_status = EXIT_PARTIAL;
+	}
+	frontends_release(want);
+	*want = known;
+}
+
+/* Whether front-ends are to become others; after graft. */
+static int look_at_frontends(struct restoring *s)
+{
+	struct frontends *want = &s->target.manifest.frontends;
+	const struct frontends *now;
+	int r;
+
+	if (!want->n || s->c->all || s->trial.frontends)
+		return 0;
+	r = context_frontends_all(s->c, &now);
+	if (r)
+		return r;
+	keep_known(s, now);
+	if (!frontends_are(now, want))
+		s->trial.frontends = now;
+	return 0;
+}
+
+static int capture_all(struct restoring *s)
+{
+	int r = capture_live(s);
+
+	if (!r)
+		r = graft(s);
+	if (!r)
+		r = look_at_frontends(s);
+	if (s->frontends_status)
+		s->trial.kept = s->frontends_status;
+	return r;
 }
 
 /* An exit status. */
@@ -236,9 +314,7 @@ static int restore(struct restoring *s)
 	int r = -ESTALE;
 
 	for (unsigned i = 0; i < TRIAL_TRIES && r == -ESTALE; i++) {
-		r = capture_live(s);
-		if (!r)
-			r = graft(s);
+		r = capture_all(s);
 		r = r ? exit_status(r) : attempt(s);
 	}
 	return r == -ESTALE ? trial_give_up(&s->trial) : r;
@@ -246,15 +322,17 @@ static int restore(struct restoring *s)
 
 static int show(struct restoring *s)
 {
-	return print_difference(s->c, &s->live, "live", s->grafted.rs, s->target.label, false);
+	cleanup_strlist struct strlist lines = {NULL, 0};
+
+	if (s->trial.frontends)
+		frontends_differences(s->trial.frontends, &s->target.manifest.frontends, &lines);
+	return print_difference(s->c, &s->live, "live", s->grafted.rs, s->target.label, false, &lines);
 }
 
 static int dry_run(struct restoring *s)
 {
-	int r = capture_live(s);
+	int r = capture_all(s);
 
-	if (!r)
-		r = graft(s);
 	return r ? exit_status(r) : show(s);
 }
 
@@ -441,7 +519,7 @@ static int step_back(struct restoring *s)
 	if (s->dry_run)
 		return dry_run(s);
 	r = restore(s);
-	if (r && r != s->grafted.status)
+	if (r && r != s->trial.kept)
 		return r;
 	hooks_run(&hook);
 	return mark_left(s) ? EXIT_PARTIAL : r;
@@ -450,7 +528,7 @@ static int step_back(struct restoring *s)
 int cmd_rollback(struct context *c, int argc, char **argv)
 {
 	static const struct option options[] = {RESTORE_OPTIONS, {NULL, 0, NULL, 0}};
-	struct restoring s = {.c = c, .trial.c = c, .trial.no_confirm = true};
+	struct restoring s = {.c = c, .trial = {.c = c, .no_confirm = true, .what = "rollback"}};
 	struct guard guard = context_guard(c);
 	struct pending p = {0};
 	int r = parse(&s, argc, argv, options);

@@ -76,7 +76,7 @@ static void show(struct rehearsal *r, void *arg)
 		e = rehearse_compare(r, g.rs);
 	if (!e) {
 		warn(r, s->live);
-		print_difference(s->c, r->live, s->live ? "live" : "nothing", g.rs, "the files", false);
+		print_difference(s->c, r->live, s->live ? "live" : "nothing", g.rs, "the files", false, NULL);
 	}
 	graft_release(&g);
 	fflush(stdout);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd_foreign.h"
+#include "cmd_frontend.h"
 #include "difference.h"
 #include "log.h"
 
@@ -26,10 +27,12 @@ static bool colour_wanted(const struct context *c)
 }
 
 static void print_text(const struct context *c, const struct difference *d, const char *old,
-		       const char *new)
+		       const char *new, const struct strlist *frontends)
 {
 	cleanup_buf struct buf out = BUF_INIT, sum = BUF_INIT;
 
+	for (size_t i = 0; i < frontends->n; i++)
+		puts(frontends->s[i]);
 	if (!d->ntables)
 		return;
 	difference_format(d, colour_wanted(c), &out);
@@ -39,37 +42,43 @@ static void print_text(const struct context *c, const struct difference *d, cons
 }
 
 static void print_json(const struct difference *d, const char *old, const char *new,
-		       const struct foreign_shares *foreign)
+		       const struct foreign_shares *foreign, const struct strlist *frontends)
 {
-	json_t *j = difference_json(d);
+	json_t *j = difference_json(d), *lines = json_array();
+
+	for (size_t i = 0; i < frontends->n; i++)
+		json_array_append_new(lines, json_string(frontends->s[i]));
 
 	json_object_set_new(j, "old", json_string(old));
 	json_object_set_new(j, "new", json_string(new));
 	json_object_set_new(j, "foreign", shares_json(foreign));
+	json_object_set_new(j, "frontends", lines);
 	json_dumpf(j, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(j);
 }
 
 static int print(struct context *c, const struct difference *d, const char *old, const char *new,
-		 const struct foreign_shares *foreign)
+		 const struct foreign_shares *foreign, const struct strlist *frontends)
 {
 	if (c->opt.json)
-		print_json(d, old, new, foreign);
+		print_json(d, old, new, foreign, frontends);
 	else
-		print_text(c, d, old, new);
-	return d->ntables ? EXIT_DIFFERS : EXIT_DONE;
+		print_text(c, d, old, new, frontends);
+	return d->ntables || frontends->n ? EXIT_DIFFERS : EXIT_DONE;
 }
 
 int print_difference(struct context *c, struct ruleset *old, const char *old_label,
-		     struct ruleset *new, const char *new_label, bool dynamic)
+		     struct ruleset *new, const char *new_label, bool dynamic,
+		     const struct strlist *frontends)
 {
 	static const struct foreign_shares none;
+	static const struct strlist same;
 	struct difference d = {0};
 	int status = exit_status(difference_make(old, new, dynamic, &d));
 
 	if (!status)
-		status = print(c, &d, old_label, new_label, &none);
+		status = print(c, &d, old_label, new_label, &none, frontends ? frontends : &same);
 	difference_release(&d);
 	return status;
 }
@@ -95,16 +104,37 @@ static int parse(struct context *c, struct comparing *s, int argc, char **argv)
 	return EXIT_DONE;
 }
 
+/* Text files have nothing of front-ends. */
+static int compare_frontends(struct context *c, struct comparing *s, struct strlist *lines)
+{
+	const struct frontends *f[2] = {NULL, NULL};
+	int r = 0;
+
+	for (int i = 0; i < 2 && !r && !c->all; i++) {
+		if (!strcmp(s->ref[i], "text"))
+			return 0;
+		f[i] = &s->named[i].manifest.frontends;
+		if (!strcmp(s->ref[i], "live"))
+			r = context_frontends(c, &f[i]);
+	}
+	if (!r && f[0] && f[1])
+		frontends_differences(f[0], f[1], lines);
+	return r;
+}
+
 /* What is foreign in the second one is told apart. */
 static int show(struct context *c, struct comparing *s)
 {
+	cleanup_strlist struct strlist frontends = {NULL, 0};
 	struct named *old = &s->named[0], *new = &s->named[1];
 	struct difference d = {0};
 	int status = exit_status(
 		difference_make(&old->manifest.rs, &new->manifest.rs, s->dynamic, &d));
 
+	if (!status)
+		status = exit_status(compare_frontends(c, s, &frontends));
 	if (!status) {
-		status = print(c, &d, old->label, new->label, &new->foreign);
+		status = print(c, &d, old->label, new->label, &new->foreign, &frontends);
 		if (!c->opt.json)
 			print_shares(&new->foreign, false);
 	}

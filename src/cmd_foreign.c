@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd_foreign.h"
 
+#include "cmd_frontend.h"
 #include "cmd_json.h"
 #include "log.h"
 
@@ -143,6 +144,8 @@ static bool is_cut_of(struct context *c, const struct ruleset *rs, unsigned id)
 
 bool is_saved_as(struct context *c, const struct ruleset *rs, const struct manifest *m)
 {
+	if (!frontends_saved(c, m))
+		return false;
 	if (ruleset_equal(rs, &m->rs))
 		return true;
 	return m->id && !c->all && c->foreign.n && is_cut_of(c, rs, m->id);

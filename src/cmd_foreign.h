@@ -45,7 +45,7 @@ struct foreign *context_foreign(struct context *c);
 /* Names the programs whose rules a change from one ruleset (with records) to another did not leave alone. */
 void warn_touched(struct context *c, struct ruleset *before, struct ruleset *after);
 
-/* Whether what is ours in rs (a cut) is what is ours in the snapshot of this manifest. */
+/* Whether what is ours in rs (a cut of live), and front-ends, are as in the snapshot of this manifest. */
 bool is_saved_as(struct context *c, const struct ruleset *rs, const struct manifest *m);
 
 /* As JSON, for the caller to release; as lines "foreign  Docker: 7 chains, 12 rules", with the names of all objects or not. */

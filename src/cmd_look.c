@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd_foreign.h"
+#include "cmd_frontend.h"
 #include "cmd_json.h"
 #include "log.h"
 #include "text.h"
@@ -195,6 +196,7 @@ static json_t *summary_json(struct context *c, const struct named *n)
 						       states[m->texts[i].state]));
 	json_object_set_new(j, "tables", tables);
 	json_object_set_new(j, "foreign", n->id ? manifest_foreign_json(m) : shares_json(&n->foreign));
+	json_object_set_new(j, "frontends", frontends_json(&m->frontends));
 	json_object_set_new(j, "links", links);
 	json_object_set_new(j, "texts", texts);
 	return j;
@@ -267,6 +269,7 @@ static void print_summary(const struct named *n)
 	}
 	for (size_t i = 0; i < rs->owned.n; i++)
 		printf("  %-28s left out: a process owns it\n", rs->owned.s[i]);
+	print_frontends(&n->manifest.frontends);
 	print_manifest_foreign(&n->manifest);
 	print_shares(&n->foreign, true);
 }
@@ -371,6 +374,7 @@ struct look {
 	struct ruleset live;
 	struct manifest current;
 	struct ours ours;
+	const struct frontends *frontends;
 	unsigned damaged; /* the id of the current version, if it cannot be read */
 	struct buf differences;
 	bool drift;
@@ -461,6 +465,7 @@ static json_t *status_json(const struct look *l)
 	json_object_set_new(j, "differences", differences);
 	json_object_set_new(j, "texts", texts);
 	json_object_set_new(j, "foreign", shares_json(&l->ours.shares));
+	json_object_set_new(j, "frontends", frontends_json(l->frontends));
 	json_object_set_new(j, "owned", json_strings(&l->live.owned));
 	put_boot_json(j, l->c, l->ours.rs);
 	return j;
@@ -495,9 +500,20 @@ static void print_status(const struct look *l)
 			printf("text     %s: %s\n", path, text_state(l, path));
 	}
 	print_shares(&l->ours.shares, false);
+	print_frontends(l->frontends);
 	for (size_t i = 0; i < l->live.owned.n; i++)
 		printf("owned    %s belongs to a process and is left alone\n", l->live.owned.s[i]);
 	print_boot(l->c, l->ours.rs);
+}
+
+static void add_differences(struct look *l)
+{
+	cleanup_strlist struct strlist lines = {NULL, 0};
+
+	ruleset_differences(&l->current.rs, l->ours.rs, &l->differences);
+	frontends_differences(&l->current.frontends, l->frontends, &lines);
+	for (size_t i = 0; i < lines.n; i++)
+		buf_printf(&l->differences, "%s\n", lines.s[i]);
 }
 
 static int look(struct look *l)
@@ -512,11 +528,13 @@ static int look(struct look *l)
 		r = store_current(&l->c->store, &id);
 	if (!r && id)
 		l->damaged = store_manifest(&l->c->store, id, &l->current) < 0 ? id : 0;
+	if (!r)
+		r = context_frontends(l->c, &l->frontends);
 	if (r)
 		return r;
 	l->drift = !is_saved_as(l->c, l->ours.rs, &l->current);
 	if (l->drift && l->current.id)
-		ruleset_differences(&l->current.rs, l->ours.rs, &l->differences);
+		add_differences(l);
 	return 0;
 }
 

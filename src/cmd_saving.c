@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd_saving.h"
 
+#include "cmd_frontend.h"
 #include "lockdown.h"
 #include "log.h"
 
@@ -29,7 +30,8 @@ static int compare_current(struct saving *s)
 		log_warning("the current snapshot cannot be read: a new one is made");
 		return 0;
 	}
-	s->unchanged = !s->counters && ruleset_equal(s->ours.rs, &s->current.rs);
+	s->unchanged = !s->counters && ruleset_equal(s->ours.rs, &s->current.rs) &&
+		       frontends_equal(&s->frontends, &s->current.frontends);
 	for (int kind = 0; kind < TEXT_KINDS && s->unchanged; kind++) {
 		const char *path = s->c->config.texts[kind];
 
@@ -190,6 +192,8 @@ int saving_make(struct saving *s)
 	cleanup_strlist struct strlist names = {NULL, 0};
 	int r = refuse_lockdown(s->ours.rs);
 
+	if (!r && !s->c->all)
+		r = frontends_look(&s->c->foreign, s->c->opt.root, FRONTENDS_UNKEPT, &s->frontends);
 	if (!r)
 		r = compare_current(s);
 	/* what had no text may have one now: its program was not installed */
@@ -199,9 +203,10 @@ int saving_make(struct saving *s)
 	for (size_t i = 0; i < s->nsources && !r; i++)
 		r = add_source(s, &s->sources[i], &names);
 	s->unchanged = s->unchanged && proofs_as_before(s);
-	if (!r && !s->unchanged)
-		fill_manifest(s);
-	return r;
+	if (r || s->unchanged)
+		return r;
+	fill_manifest(s);
+	return add_frontends(&s->snapshot, &s->frontends);
 }
 
 /* What is wanted at the text paths. */
@@ -242,7 +247,7 @@ int saving_prepare(struct saving *s, unsigned *id)
 /* Names what no text carries. */
 int saving_report(const struct saving *s)
 {
-	int status = EXIT_DONE;
+	int status = report_frontends(s->c, &s->frontends);
 
 	for (size_t i = 0; i < s->texts.missing.n; i++)
 		log_warning("not installed: %s", s->texts.missing.s[i]);
@@ -265,5 +270,6 @@ void saving_release(struct saving *s)
 	snapshot_new_cancel(&s->snapshot);
 	texts_release(&s->texts);
 	manifest_release(&s->current);
+	frontends_release(&s->frontends);
 	ours_release(&s->ours);
 }

@@ -24,7 +24,8 @@ struct saving {
 	struct snapshot_new snapshot;
 	struct manifest current; /* of the version in force; id 0: none */
 	struct texts texts;
-	bool unchanged; /* rules and text files are as the current version has them */
+	struct frontends frontends; /* as they are */
+	bool unchanged; /* rules, front-ends and text files are as the current version has them */
 };
 
 /* Whether any text is configured. */
@@ -34,7 +35,7 @@ must_check int saving_make(struct saving *s);
 /* store_commit, or store_prepare (*id: what it will have); names texts that stay as they are. */
 must_check int saving_commit(struct saving *s);
 must_check int saving_prepare(struct saving *s, unsigned *id);
-/* Names what no text carries: EXIT_PARTIAL, else EXIT_DONE. */
+/* Names what no text carries, and what of front-ends is not kept: EXIT_PARTIAL, else EXIT_DONE. */
 int saving_report(const struct saving *s);
 void saving_release(struct saving *s);
 

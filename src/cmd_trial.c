@@ -110,7 +110,7 @@ static int replace(struct trial *t)
 		return r;
 	story(t);
 	change_hold_signals(&t->signals);
-	r = guard_rearm(&t->guard, &t->pending, !t->act);
+	r = guard_rearm(&t->guard, &t->pending, !t->act, t->frontends);
 	t->replaced = !r;
 	return r || t->act || !t->prepare ? r : t->prepare(t->arg);
 }
@@ -118,7 +118,7 @@ static int replace(struct trial *t)
 /* All that can fail is done before the first rule changes. */
 static int begin(struct trial *t)
 {
-	bool same = !t->act && ruleset_equal(t->change.live, t->change.target);
+	bool same = !t->act && !t->frontends && ruleset_equal(t->change.live, t->change.target);
 	int r = same ? 0 : keep_live(t->c, t->change.live);
 
 	if (!r && t->prepare && !t->act)
@@ -129,7 +129,8 @@ static int begin(struct trial *t)
 		return r;
 	story(t);
 	change_hold_signals(&t->signals);
-	return guard_arm(&t->guard, &t->pending, t->change.live, t->act ? NULL : t->change.target);
+	return guard_arm(&t->guard, &t->pending, t->change.live, t->frontends,
+			 t->act ? NULL : t->change.target);
 }
 
 /* Files that were changed beside the rules stay as they are. */
@@ -269,11 +270,11 @@ static void show_prompt(const struct trial *t, unsigned *shown)
 {
 	unsigned left = pending_left(&t->pending);
 
-	if (*shown && (left >= *shown || (left % 10 && left > 10)))
+	if (*shown && (left + 1 >= *shown || (left % 10 && left > 10)))
 		return;
 	fprintf(stderr, "%sKeep these rules? (%u s left) ", *shown ? "\r" : "", left);
 	fflush(stderr);
-	*shown = left;
+	*shown = left + 1;
 }
 
 /*
@@ -385,7 +386,15 @@ static int decide(struct trial *t)
 /* The guard did not wait for what takes too long, which went on changing rules meanwhile. */
 static void undo_late(struct trial *t)
 {
-	if (t->act && change_undo(t->change.live, NULL, t->c->config.lock_wait, t->change.foreign, NULL) > CHANGE_NOTHING)
+	const struct frontend_change c = {.foreign = &t->c->foreign,
+					  .root = t->c->opt.root,
+					  .lock_wait = t->c->config.lock_wait,
+					  .before = t->change.live};
+
+	if (!t->act)
+		return;
+	if (change_undo(t->change.live, NULL, c.lock_wait, t->change.foreign, NULL) > CHANGE_NOTHING ||
+	    (t->frontends && frontends_put(&c, t->frontends)))
 		log_warning("what was changed after the guard's undo may still be there");
 }
 
@@ -394,6 +403,7 @@ static int swapped(struct trial *t)
 {
 	int r;
 
+	log_step(NULL);
 	if (t->act)
 		add_touched(t);
 	r = guard_swapped(&t->guard, &t->pending, t->act ? t->change.target : NULL);
@@ -402,7 +412,8 @@ static int swapped(struct trial *t)
 		undo_late(t);
 		return undo(t);
 	}
-	warn_touched(t->c, t->change.live, t->change.target);
+	if (!t->frontends)
+		warn_touched(t->c, t->change.live, t->change.target);
 	/* nobody holds the lock while a hook takes its time, or a person */
 	if (!t->no_confirm)
 		context_unlock(t->c);
@@ -436,7 +447,8 @@ static int change(struct trial *t)
 	case CHANGE_NOTHING:
 		log_step(NULL);
 		tell(&t->change);
-		return swapped(t);
+		log_set_state(NULL);
+		return t->settle && t->settle(t->arg) ? undo(t) : swapped(t);
 	case CHANGE_STALE:
 		return refused(t, -ESTALE);
 	case CHANGE_BUSY:

@@ -23,6 +23,7 @@ struct trial {
 	unsigned within; /* seconds */
 	/* what the caller says; borrowed */
 	const char *what;                /* "apply /etc/iptables.test.rules" */
+	const struct frontends *frontends; /* that may change, as they are; NULL: none does */
 	const struct strlist *touched;   /* files that an undo does not bring back; NULL: none */
 	struct change change;            /* live, target, watch, lock_wait; results */
 	/* Prepares what confirm is to make current (store.h); NULL: nothing. 0 or -errno (logged). */
@@ -33,6 +34,10 @@ struct trial {
 	 * are then, and `prepare` comes after it. 0 or -errno (logged): it is undone.
 	 */
 	int (*act)(void *arg);
+	/*
+	 * NULL, or what is left to do once the rules have changed: it may execute programs. 0 or -errno (logged): it is undone.
+	 */
+	int (*settle)(void *arg);
 	void *arg;
 	/* of its own */
 	sigset_t signals; /* as they were before the change */

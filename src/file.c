@@ -321,6 +321,53 @@ int file_replace(const char *path, const void *data, size_t n)
 	return r;
 }
 
+int file_read_whole(const char *path, size_t limit, struct buf *out, struct file_attributes *a)
+{
+	cleanup_close int fd = file_open(path);
+	struct stat st;
+	ssize_t n;
+
+	*a = (struct file_attributes){0};
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	a->uid = st.st_uid;
+	a->gid = st.st_gid;
+	a->mode = st.st_mode & 07777;
+	n = fgetxattr(fd, LABEL, a->label, sizeof(a->label) - 1);
+	if (n < 0 && errno != ENODATA && errno != ENOTSUP)
+		return -errno;
+	a->label[n > 0 ? n : 0] = '\0';
+	return file_read_fd(fd, limit, out);
+}
+
+/* The owner first: a change of it takes mode bits away. */
+static int attributes_set(int fd, const struct file_attributes *a)
+{
+	if (fchown(fd, a->uid, a->gid) < 0 || fchmod(fd, a->mode) < 0)
+		return -errno;
+	if (*a->label && fsetxattr(fd, LABEL, a->label, strlen(a->label) + 1, 0) < 0 && errno != ENOTSUP)
+		return -errno;
+	return 0;
+}
+
+int file_replace_whole(const char *path, const void *data, size_t n, const struct file_attributes *a)
+{
+	struct file_new f;
+	int r = file_new_open(&f, path, NULL);
+
+	if (r < 0)
+		return r;
+	r = file_write_all(f.fd, data, n);
+	if (!r)
+		r = attributes_set(f.fd, a);
+	if (!r)
+		return file_new_commit(&f);
+	file_new_cancel(&f);
+	return r;
+}
+
 int file_stage_link(const char *path, const char *target, const char *suffix)
 {
 	const char *name;

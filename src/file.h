@@ -40,6 +40,7 @@ struct file_new {
 	char *temp;  /* ".NAME.fwsnap-SUFFIX" in the same folder; NULL: released */
 };
 
+#define FILE_LABEL 256
 #define FILE_SUFFIX 7 /* 6 letters and digits and a NUL */
 
 /* Draws a new suffix. 0 or -errno. */
@@ -72,6 +73,18 @@ void file_new_cancel(struct file_new *f);
 
 /* The three steps for content at hand. */
 must_check int file_replace(const char *path, const void *data, size_t n);
+
+/* What a file is beside its content. */
+struct file_attributes {
+	uid_t uid;
+	gid_t gid;
+	mode_t mode;             /* the lowest 12 bits */
+	char label[FILE_LABEL];  /* security.selinux; "": none */
+};
+/* file_read, and what it is. */
+must_check int file_read_whole(const char *path, size_t limit, struct buf *out, struct file_attributes *a);
+/* file_replace with these attributes, whatever the file that was there had; a kernel without labels does without. */
+must_check int file_replace_whole(const char *path, const void *data, size_t n, const struct file_attributes *a);
 /* Makes `path` a symbolic link to `target`, atomically replacing the link that was there. */
 must_check int file_replace_link(const char *path, const char *target);
 /* Makes the temporary of `path` with this suffix such a link, for file_rename. */

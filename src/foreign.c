@@ -29,8 +29,24 @@ static void look_at_names(struct foreign *f, const struct table *t, const struct
 	}
 }
 
+/* A table that a process owns is in no ruleset, but it is there: "inet firewalld". */
+static void look_at_owned(struct foreign *f, const char *owned)
+{
+	cleanup_free char *family = str_dup(owned);
+	char *name = strchr(family, ' ');
+	struct foreign_place place = {.word = {[WORD_FAMILY] = family}};
+
+	if (!name)
+		return;
+	*name++ = '\0';
+	place.word[WORD_TABLE] = place.word[WORD_NAME] = name;
+	look_at(f, FOREIGN_TABLE, FOREIGN_TABLE, &place);
+}
+
 void foreign_look(struct foreign *f, const struct ruleset *rs)
 {
+	for (size_t i = 0; f->n && i < rs->owned.n; i++)
+		look_at_owned(f, rs->owned.s[i]);
 	for (size_t i = 0; f->n && i < rs->ntables; i++) {
 		const struct table *t = &rs->tables[i];
 		struct foreign_place place = foreign_place_of(t);

@@ -22,10 +22,20 @@
 
 struct foreign_row;
 
+/* How one that has a configuration of its own is dealt with (frontend.h). Commands are words apart by blanks. */
+struct foreign_frontend {
+	struct strlist config; /* files and folders; none: it is no front-end */
+	char *enabled;         /* "FILE LINE": only with that line there it is active; NULL: always */
+	char *ready, *says;    /* succeeds, and has that in a line, once it answers; says NULL: whatever it prints */
+	char *reload, *stop;   /* commands; NULL: there is none */
+	char *runtime;         /* the program that tells, as firewall-cmd, what is so only at run time; NULL: none */
+};
+
 struct foreign_owner {
 	char *name;   /* of the description: "docker" */
 	char *title;  /* for people: "Docker" */
 	char *repair; /* the command that brings its rules back; NULL: not known */
+	struct foreign_frontend frontend;
 	struct foreign_row *rows;
 	size_t nrows;
 	bool counts;

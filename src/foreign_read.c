@@ -26,6 +26,30 @@ static void set_text(char **field, const char *value)
 	*field = str_dup(value);
 }
 
+/* False: it is another key. */
+static bool take_frontend(struct foreign_frontend *f, const char *key, const char *value, const char **fault)
+{
+	const struct {
+		const char *key;
+		char **field;
+	} keys[] = {{"enabled", &f->enabled}, {"ready", &f->ready}, {"says", &f->says},
+		    {"reload", &f->reload},   {"stop", &f->stop},   {"runtime", &f->runtime}};
+
+	if (!strcmp(key, "config")) {
+		*fault = *value == '/' && !strstr(value, "/..") ? NULL : "is no absolute path";
+		strlist_add(&f->config, value);
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (strcmp(keys[i].key, key))
+			continue;
+		set_text(keys[i].field, value);
+		*fault = *value ? NULL : "has no value";
+		return true;
+	}
+	return false;
+}
+
 static int take_line(void *arg, const char *key, char *value, unsigned line)
 {
 	static const char *const kinds[FOREIGN_KINDS] = {
@@ -47,9 +71,10 @@ static int take_line(void *arg, const char *key, char *value, unsigned line)
 	}
 	if (!strcmp(key, "tried") || !strcmp(key, "unverified"))
 		return 0;
-	for (int kind = 0; kind < FOREIGN_KINDS; kind++)
-		if (!strcmp(kinds[kind], key))
-			fault = foreign_row_add(r->owner, kind, value);
+	if (!take_frontend(&r->owner->frontend, key, value, &fault))
+		for (int kind = 0; kind < FOREIGN_KINDS; kind++)
+			if (!strcmp(kinds[kind], key))
+				fault = foreign_row_add(r->owner, kind, value);
 	if (!fault)
 		return 0;
 	log_error("%s:%u: '%s' %s", r->path, line, key, fault);
@@ -61,6 +86,13 @@ static void owner_release(struct foreign_owner *o)
 	free(o->name);
 	free(o->title);
 	free(o->repair);
+	strlist_release(&o->frontend.config);
+	free(o->frontend.enabled);
+	free(o->frontend.ready);
+	free(o->frontend.says);
+	free(o->frontend.reload);
+	free(o->frontend.stop);
+	free(o->frontend.runtime);
 	foreign_rows_release(o);
 }
 

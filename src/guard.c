@@ -91,14 +91,17 @@ static void bound_armed(struct record *r, const struct ruleset *after)
 	r->pending.deadline = after ? 0 : boottime() + r->within * SECOND;
 }
 
-static int arm(struct record *r, struct ruleset *before, struct ruleset *after)
+static int arm(const struct guard *g, struct record *r, struct ruleset *before,
+	       const struct frontends *frontends, struct ruleset *after)
 {
 	int e = record_drop(r->folder);
 
 	if (e < 0)
 		return log_errno(e, "cannot remove '%s'", r->folder);
-	e = record_write(r, before, after);
+	e = record_write(r, before, frontends, after);
 	bound_armed(r, after);
+	if (!e && frontends && g->store)
+		e = frontends_keep(g->store, frontends);
 	if (!e)
 		e = record_arm(r);
 	fault_point("guard-start");
@@ -109,7 +112,7 @@ static int arm(struct record *r, struct ruleset *before, struct ruleset *after)
 }
 
 int guard_arm(const struct guard *g, struct pending *story, struct ruleset *before,
-	      struct ruleset *after)
+	      const struct frontends *frontends, struct ruleset *after)
 {
 	struct record r = {0};
 	int e = drop_done(g);
@@ -120,7 +123,7 @@ int guard_arm(const struct guard *g, struct pending *story, struct ruleset *befo
 	if (e)
 		return log_errno(e, "cannot guard the change");
 	story_begin(&r, story);
-	e = arm(&r, before, after);
+	e = arm(g, &r, before, frontends, after);
 	story->state = e ? GUARD_IDLE : GUARD_ARMED;
 	story->deadline = 0;
 	story->guarded = !e;
@@ -150,7 +153,22 @@ static int rearm(const struct guard *g, struct record *r, bool known)
 	return e ? e : g->store ? store_abandon(g->store) : 0;
 }
 
-int guard_rearm(const struct guard *g, struct pending *story, bool known)
+/* The way back stays as it is. */
+static int check_frontends(const struct record *r)
+{
+	struct manifest before = {0};
+	int e = record_way(r, "before", &before);
+
+	if (!e && !before.frontends.n) {
+		log_error("what is pending has no way back for the configuration of a front-end: "
+			  "confirm it or roll it back first");
+		e = -EBUSY;
+	}
+	manifest_release(&before);
+	return e;
+}
+
+int guard_rearm(const struct guard *g, struct pending *story, bool known, bool frontends)
 {
 	struct record r = {0};
 	int e = log_read(record_read(&r, g->root));
@@ -159,6 +177,8 @@ int guard_rearm(const struct guard *g, struct pending *story, bool known)
 		log_error("nothing is pending that could be replaced");
 		e = -ENOENT;
 	}
+	if (e > 0 && frontends)
+		e = check_frontends(&r) ? -EBUSY : e;
 	if (e > 0) {
 		story_begin(&r, story);
 		e = rearm(g, &r, known);
@@ -206,7 +226,7 @@ int guard_swapped(const struct guard *g, struct pending *p, struct ruleset *afte
 
 static void abandon(const struct guard *g)
 {
-	if (g->store && store_abandon(g->store))
+	if (g->store && (store_abandon(g->store) || frontends_forget(g->store)))
 		log_warning("what was prepared to be saved is still there");
 }
 
@@ -435,6 +455,8 @@ int guard_recover(const struct guard *g)
 		e = store_pending(g->store, &id);
 		if (!e && id)
 			e = store_abandon(g->store);
+		if (frontends_recover(g->store, g->root, g->foreign ? g->foreign : "auto") < 0)
+			log_warning("the configuration of a front-end may be that of a change that nobody confirmed");
 	}
 	return e < 0 ? e : found;
 }

@@ -7,7 +7,9 @@
  *   record             "key: value" lines, control characters as "?": id, boot, cookie, netns (inode), store,
  *                      what, user, from, terminal, began, within, caller and caller-start (its pid and field 22
  *                      of /proc/PID/stat), lock-wait, foreign, touched (a line each)
- *   before, after      the way back: both rulesets, as snapshots (archive.h); after: once it is known
+ *   before, after      the way back: both rulesets, as snapshots (archive.h); after: once it is known. before has
+ *                      front-ends (frontend.h), too, where the change may concern them; the store has
+ *                      these a second time, since a reboot empties /run
  *   STATE.ID.DEADLINE  an empty file whose name is the state; DEADLINE in nanoseconds of CLOCK_BOOTTIME, which runs
  *                      on in a suspend, 0 as long as there is none. A step is one rename of it: of two that want
  *                      to take the same step exactly one wins, and a full file system is no obstacle. A folder
@@ -24,19 +26,20 @@
  *   confirmed, undone, lost   done; the record stays for status until the next change
  * A step that was begun by a process that died is finished by the guard, without one by the next command
  * (guard_recover). The guard waits for the lock 3 seconds, then it undoes without; it leaves the store to the next
- * command then.
+ * command then. It waits longer for one who is undoing it, where that has to wait for a front-end.
  *
  * The guard outlives its caller: where systemd runs, a transient unit of its own (restarted if killed); elsewhere
  * a process with a session of its own, out of the caller's cgroup where possible, and another, the watcher, that
  * starts it again if it is killed. If the watcher is killed the guard goes on alone. Before guard_arm returns it
- * stands: the way back read, memory locked, oom_score_adj -1000. It executes no program to undo.
+ * stands: the way back read, memory locked, oom_score_adj -1000. It executes no program to undo but those of
+ * front-ends, once the rules are back.
  */
 #ifndef FWSNAP_GUARD_H
 #define FWSNAP_GUARD_H
 
 #include "change.h"
 #include "config.h"
-#include "store.h"
+#include "frontend.h"
 
 enum guard_state {
 	GUARD_IDLE, /* there is no record */
@@ -83,16 +86,17 @@ bool guard_elsewhere(const struct guard *g, struct pending *p);
 
 /*
  * Writes the record with the way back (fsynced) and starts the guard: from here on the old rules come back by themselves. story: id
- * is made and set here; what, user, from, within, touched are the caller's. after NULL: not yet known (run --live).
+ * is made and set here; what, user, from, within, touched are the caller's. frontends: what of them is to come back, too
+ * (NULL: nothing). after NULL: not yet known (run --live).
  * 0; -EBUSY: another change is pending (logged); other -errno (logged, nothing is left behind).
  */
 must_check int guard_arm(const struct guard *g, struct pending *story, struct ruleset *before,
-			 struct ruleset *after);
+			 const struct frontends *frontends, struct ruleset *after);
 /*
  * The same for a change on top of the pending one, whose way back, ID and guard stay; what was prepared to be saved is
- * abandoned. known: what the rules become is known. -ENOENT: it is over (logged); other -errno (logged): it may be armed, or pending as before.
+ * abandoned. known: what the rules become is known; frontends: it may concern them (refused, logged, if the way back has none). -ENOENT: it is over (logged); other -errno (logged): it may be armed, or pending as before.
  */
-must_check int guard_rearm(const struct guard *g, struct pending *story, bool known);
+must_check int guard_rearm(const struct guard *g, struct pending *story, bool known, bool frontends);
 /* The change is in force and verified: the deadline runs from now. after: if guard_arm was not told. */
 must_check int guard_swapped(const struct guard *g, struct pending *p, struct ruleset *after);
 /* The change came to nothing, the old rules are in force: the record and the guard go. */
@@ -109,7 +113,7 @@ must_check int guard_confirm(const struct guard *g, const char *id);
 enum guard_state guard_undo(const struct guard *g, struct strlist *conflicts);
 /*
  * Finishes what a process that died left behind, undoes what nobody guards any more, drops records and prepared saves of another
- * boot. Every command that holds the lock begins with it. 1: something was finished (noted), 0, -errno.
+ * boot (and puts files of front-ends back that were changed then). Every command that holds the lock begins with it. 1: something was finished (noted), 0, -errno.
  */
 must_check int guard_recover(const struct guard *g);
 

@@ -21,6 +21,8 @@
 /* The old rules are back at the deadline and 5 seconds, whoever holds a lock. */
 #define LOCK_SECONDS 3
 #define XTABLES_SECONDS 1
+/* Whoever undoes it and lives may be waiting for a front-end; if he dies the lock is free at once. */
+#define FRONTENDS_SECONDS (FRONTEND_RELOAD + 2 * FRONTEND_QUERY)
 
 static struct buf said = BUF_INIT;
 static volatile sig_atomic_t stopped;
@@ -163,7 +165,8 @@ static void refresh(struct guarding *g)
 static void take_and_act(struct guarding *g, const char *why)
 {
 	enum guard_state state = g->record.pending.state;
-	int lock = lock_take_root(g->root, LOCK_SECONDS, NULL);
+	bool waits = state == GUARD_UNDOING && g->way.before.frontends.n;
+	int lock = lock_take_root(g->root, waits ? FRONTENDS_SECONDS : LOCK_SECONDS, NULL);
 	int64_t left;
 	bool acts;
 

@@ -382,26 +382,28 @@ int record_write_outcome(const struct record *r)
 	return write_fields(r, "outcome", ARRAY_SIZE(fields) - 1, ARRAY_SIZE(fields));
 }
 
-static int write_way(const struct record *r, const char *name, const struct ruleset *rs)
+static int write_way(const struct record *r, const char *name, const struct ruleset *rs,
+		     const struct frontends *frontends)
 {
 	cleanup_free char *path = record_path(r, name);
 
-	return log_write(snapshot_write(rs, path), path);
+	return log_write(snapshot_write(rs, frontends, path), path);
 }
 
 int record_write_after(const struct record *r, const struct ruleset *after)
 {
-	return write_way(r, "after", after);
+	return write_way(r, "after", after, NULL);
 }
 
-int record_write(const struct record *r, const struct ruleset *before, const struct ruleset *after)
+int record_write(const struct record *r, const struct ruleset *before, const struct frontends *frontends,
+		 const struct ruleset *after)
 {
 	int e = file_mkdir(r->folder, 0700);
 
 	if (e < 0)
 		return log_errno(e, "cannot make '%s'", r->folder);
 	fault_point("guard-folder");
-	e = write_way(r, "before", before);
+	e = write_way(r, "before", before, frontends);
 	if (!e && after)
 		e = record_write_after(r, after);
 	return e ? e : record_write_story(r);

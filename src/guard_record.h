@@ -44,7 +44,7 @@ bool record_of_this_boot(const struct record *r);
 
 /* Makes the folder and writes all but the state: the way back and `record`. Logs. */
 must_check int record_write(const struct record *r, const struct ruleset *before,
-			    const struct ruleset *after);
+			    const struct frontends *frontends, const struct ruleset *after);
 /* Only `record`, only `after`. Logs. */
 must_check int record_write_story(const struct record *r);
 must_check int record_write_after(const struct record *r, const struct ruleset *after);

@@ -47,9 +47,23 @@ static void finish(struct record *r, enum guard_state state, struct store *store
 	e = record_step(r, state);
 	if (e < 0)
 		log_errno(e, "cannot note in '%s' that it is done", r->folder);
-	if (store && store_abandon(store))
+	if (store && (store_abandon(store) || frontends_forget(store)))
 		log_warning("what was prepared to be saved is still there");
 	fault_point("guard-finished");
+}
+
+/* Programs of others come last: whatever they do, the rules are back. */
+static enum guard_state undo_frontends(const struct record *r, struct way *w)
+{
+	const struct frontend_change c = {.foreign = &w->foreign,
+					  .root = r->root,
+					  .lock_wait = (unsigned)r->lock_wait,
+					  .before = &w->before.rs};
+
+	if (!frontends_put(&c, &w->before.frontends))
+		return GUARD_UNDONE;
+	log_error("a front-end is not wholly as it was");
+	return GUARD_LOST;
 }
 
 static enum guard_state undo(struct record *r, struct way *w)
@@ -67,7 +81,7 @@ static enum guard_state undo(struct record *r, struct way *w)
 		case CHANGE_NOTHING:
 			/* of a change that was cut off between two engines */
 			if (change_hold_remove() >= 0)
-				return GUARD_UNDONE;
+				return undo_frontends(r, w);
 			break;
 		case CHANGE_BUSY:
 			return GUARD_UNDOING;
@@ -116,6 +130,8 @@ int step_confirm(struct record *r, struct store *store)
 	fault_point("guard-confirm");
 	kept = store ? store_confirm(store) : 0;
 	fault_point("guard-confirm-kept");
+	if (store && kept >= 0 && frontends_forget(store))
+		log_warning("a reboot may bring back the configuration of front-ends");
 	e = record_step(r, kept < 0 ? GUARD_SWAPPED : GUARD_CONFIRMED);
 	if (e < 0)
 		log_errno(e, "cannot note in '%s' that it is confirmed", r->folder);

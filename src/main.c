@@ -315,6 +315,8 @@ int main(int argc, char **argv)
 		status = c.command->run(&c, argc, argv);
 	log_step(NULL);
 	store_close(&c.store);
+	frontends_release(&c.frontends);
+	frontends_release(&c.frontends_all);
 	foreign_release(&c.foreign);
 	config_release(&c.config);
 	return finish_output(status);

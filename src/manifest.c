@@ -46,6 +46,7 @@ void manifest_release(struct manifest *m)
 	for (size_t i = 0; i < m->nforeign; i++)
 		free(m->foreign[i].owner);
 	free(m->foreign);
+	frontends_release(&m->frontends);
 	manifest_leave_home(m);
 	*m = (struct manifest){0};
 }
@@ -182,6 +183,33 @@ static void put_record(struct buf *out, const char *head, struct digest d, uint6
 	buf_add_str(out, "\n");
 }
 
+static void put_file(struct buf *out, const struct frontend_file *f)
+{
+	buf_printf(out, "file: uid=%u gid=%u mode=%o part=%s ", f->uid, f->gid, f->mode, f->part);
+	if (f->label) {
+		buf_add_str(out, "label=");
+		put_escaped(out, f->label);
+		buf_add_str(out, " ");
+	}
+	buf_add_str(out, "path=");
+	put_escaped(out, f->path);
+	buf_add_str(out, "\n");
+}
+
+static void put_frontends(struct buf *out, const struct frontends *f)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		const struct frontend_state *s = &f->state[i];
+
+		buf_printf(out, "frontend: active=%d ", s->active);
+		put_escaped(out, s->name);
+		buf_add_str(out, "\n");
+		for (size_t k = 0; k < s->nfiles; k++)
+			put_file(out, &s->files[k]);
+		put_list(out, "runtime", &s->runtime);
+	}
+}
+
 void manifest_format(const struct manifest *m, struct buf *out)
 {
 	buf_printf(out, "format: %u\nid: %u\n", m->format, m->id);
@@ -204,6 +232,7 @@ void manifest_format(const struct manifest *m, struct buf *out)
 		put_escaped(out, m->foreign[i].owner);
 		buf_add_str(out, "\n");
 	}
+	put_frontends(out, &m->frontends);
 	for (size_t i = 0; i < m->nparts; i++)
 		put_record(out, "part:", m->parts[i].digest, m->parts[i].size, m->parts[i].name);
 	for (size_t i = 0; i < m->ntexts; i++) {

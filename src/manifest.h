@@ -23,11 +23,15 @@
  *   link: INDEX NAME             set: INDEX written=0|1 NAME       (a line each)
  *   order: LINE                  owned: FAMILY NAME
  *   foreign: tables=N chains=N rules=N sets=N elements=N objects=N OWNER     (a line each: what was left out)
+ *   frontend: active=0|1 NAME    (a line each: a program with a configuration of its own, frontend.h)
+ *   file: uid=N gid=N mode=OCTAL part=PART [label=LABEL] path=PATH     (a line each, of the front-end above)
+ *   runtime: ARGUMENTS           (a line each, of the front-end above)
  *   part: DIGEST SIZE NAME       (a line each, in archive order)
  *   text: STATE DIGEST SIZE PATH (a line each; STATE written | left | absent, see store.h)
  *
- * Limits (-EBADMSG beyond): 99,999 tables, links, parts and owned tables, 65,535 sets, 1,000 tags,
- * programs and owners, 64 texts; names of at most 255 bytes (links 15, sets 31, tags 64, parts 100), texts 4096,
+ * Limits (-EBADMSG beyond): 99,999 tables, links, parts, files, arguments and owned tables, 65,535 sets, 1,000 tags,
+ * programs and owners, 64 texts and front-ends; names of at most 255 bytes (links 15, sets 31, tags 64, parts 100),
+ * texts and files 4096,
  * other values 64 KiB.
  */
 #ifndef FWSNAP_MANIFEST_H
@@ -77,6 +81,45 @@ struct manifest_foreign {
 	struct table_counts counts;
 };
 
+/* A file of a front-end's configuration. */
+struct frontend_file {
+	char *path;  /* without --root */
+	char *part;  /* that has the content; NULL: not in a snapshot yet */
+	char *label; /* SELinux'; NULL: none */
+	unsigned uid, gid, mode;
+	struct digest digest;
+	uint64_t size;
+	struct buf content; /* if it was read, too */
+};
+/* How a front-end was: what it reads, and what it made of that. */
+struct frontend_state {
+	char *name;   /* of its description (foreign.h) */
+	bool active;  /* it ran, and answered */
+	struct frontend_file *files; /* sorted by path */
+	size_t nfiles;
+	struct strlist runtime; /* arguments that make the rules at run time of the configuration, sorted */
+	struct strlist unkept;  /* what cannot be kept, for people; not in a manifest */
+};
+struct frontends {
+	struct frontend_state *state; /* sorted by name */
+	size_t n;
+};
+void frontends_release(struct frontends *f);
+/* Adds one of this name. */
+struct frontend_state *frontends_add(struct frontends *f, const char *name);
+/* Into an empty `to`, but for the parts. */
+void frontends_copy(const struct frontends *from, struct frontends *to);
+struct frontend_file *frontend_file_add(struct frontend_state *s, const char *path);
+/* NULL: none of this name, or path. */
+const struct frontend_state *frontends_find(const struct frontends *f, const char *name);
+const struct frontend_file *frontend_file_find(const struct frontend_state *s, const char *path);
+/* Whether content and attributes are equal; all files; all that is kept. */
+bool frontend_file_equal(const struct frontend_file *a, const struct frontend_file *b);
+bool frontend_files_equal(const struct frontend_state *a, const struct frontend_state *b);
+bool frontends_equal(const struct frontends *a, const struct frontends *b);
+/* What differs, a line each: "-firewalld at run time: --zone=public --add-port=25/tcp". */
+void frontends_differences(const struct frontends *old, const struct frontends *new, struct strlist *lines);
+
 struct manifest {
 	unsigned format;
 	unsigned id;
@@ -92,6 +135,7 @@ struct manifest {
 	size_t ntexts;
 	struct manifest_foreign *foreign;
 	size_t nforeign;
+	struct frontends frontends;
 };
 
 /* Frees all, makes it zero. */

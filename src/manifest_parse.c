@@ -349,6 +349,73 @@ static int parse_text(struct manifest *m, const struct key *k, char *value)
 	return 0;
 }
 
+static int parse_frontend(struct manifest *m, const struct key *k, char *value)
+{
+	unsigned active;
+
+	(void)k;
+	if (parse_unsigned(word(&value, "active="), 1, &active) < 0 ||
+	    unescape(value, NAME_MAX_LENGTH) < 0 || !*value || frontends_find(&m->frontends, value))
+		return -EBADMSG;
+	frontends_add(&m->frontends, value)->active = active;
+	return 0;
+}
+
+/* Whose line it is; NULL: nobody's. */
+static struct frontend_state *last_frontend(struct manifest *m)
+{
+	return m->frontends.n ? &m->frontends.state[m->frontends.n - 1] : NULL;
+}
+
+static int parse_mode(const char *s, unsigned *mode)
+{
+	size_t n = strspn(s, "01234567");
+
+	*mode = (unsigned)strtoul(s, NULL, 8);
+	return n && n < 5 && !s[n] && *mode <= 07777 ? 0 : -EBADMSG;
+}
+
+static int parse_file_end(struct frontend_file *f, char *value)
+{
+	f->part = str_dup(word(&value, "part="));
+	if (!strncmp(value, "label=", 6)) {
+		f->label = str_dup(word(&value, "label="));
+		if (!*f->label || unescape(f->label, NAME_MAX_LENGTH) < 0)
+			return -EBADMSG;
+	}
+	if (strncmp(value, "path=/", 6) || unescape(value, PATH_MAX_LENGTH + 5) < 0)
+		return -EBADMSG;
+	f->path = str_dup(value + 5);
+	return *f->part ? 0 : -EBADMSG;
+}
+
+static int parse_file(struct manifest *m, const struct key *k, char *value)
+{
+	struct frontend_state *s = last_frontend(m);
+	struct frontend_file *f;
+
+	(void)k;
+	if (!s)
+		return -EBADMSG;
+	f = array_grow(&s->files, &s->nfiles, sizeof(*f));
+	if (parse_unsigned(word(&value, "uid="), UINT32_MAX, &f->uid) < 0 ||
+	    parse_unsigned(word(&value, "gid="), UINT32_MAX, &f->gid) < 0 ||
+	    parse_mode(word(&value, "mode="), &f->mode) < 0 || parse_file_end(f, value) < 0)
+		return -EBADMSG;
+	return 0;
+}
+
+static int parse_runtime(struct manifest *m, const struct key *k, char *value)
+{
+	struct frontend_state *s = last_frontend(m);
+
+	(void)k;
+	if (!s || unescape(value, VALUE_MAX_LENGTH) < 0)
+		return -EBADMSG;
+	strlist_add(&s->runtime, value);
+	return 0;
+}
+
 static const struct key keys[] = {
 	{"format", parse_format, 0, 1},
 	{"id", parse_id, 0, 1},
@@ -371,6 +438,9 @@ static const struct key keys[] = {
 	{"order", parse_order, 0, MANY},
 	{"owned", parse_list, offsetof(struct manifest, rs.owned), MANY},
 	{"foreign", parse_foreign, 0, WORDS_MAX},
+	{"frontend", parse_frontend, 0, TEXTS_MAX},
+	{"file", parse_file, 0, MANY},
+	{"runtime", parse_runtime, 0, MANY},
 	{"part", parse_part, 0, MANY},
 	{"text", parse_text, 0, TEXTS_MAX},
 };
@@ -409,10 +479,29 @@ static void keep(void *p)
 	(void)p;
 }
 
-static int check_whole(const struct manifest *m)
+/* Each file is a part of its own, in their order: that of the archive. */
+static int find_parts(struct manifest *m)
+{
+	size_t p = 0;
+
+	for (size_t i = 0; i < m->frontends.n; i++)
+		for (size_t k = 0; k < m->frontends.state[i].nfiles; k++, p++) {
+			struct frontend_file *f = &m->frontends.state[i].files[k];
+
+			while (p < m->nparts && strcmp(m->parts[p].name, f->part))
+				p++;
+			if (p == m->nparts)
+				return -EBADMSG;
+			f->digest = m->parts[p].digest;
+			f->size = m->parts[p].size;
+		}
+	return 0;
+}
+
+static int check_whole(struct manifest *m)
 {
 	void *tree = NULL;
-	int r = m->id ? 0 : -EBADMSG;
+	int r = m->id ? find_parts(m) : -EBADMSG;
 
 	for (size_t i = 0; i < m->rs.ntables && !r; i++) {
 		const struct table *t = &m->rs.tables[i];

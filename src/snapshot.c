@@ -93,6 +93,28 @@ static void records_take(struct snapshot *s)
 	s->data = (struct buf)BUF_INIT;
 }
 
+/* The content of a file of a front-end's. */
+static bool is_file(const struct manifest_part *p)
+{
+	return !strncmp(p->name, SNAPSHOT_FRONTEND, strlen(SNAPSHOT_FRONTEND));
+}
+
+static void file_take(struct snapshot *s, const char *part)
+{
+	struct frontends *f = &s->manifest->frontends;
+
+	for (size_t i = 0; i < f->n; i++)
+		for (size_t k = 0; k < f->state[i].nfiles; k++) {
+			struct frontend_file *file = &f->state[i].files[k];
+
+			if (strcmp(file->part, part) || file->content.data)
+				continue;
+			file->content = s->data;
+			s->data = (struct buf)BUF_INIT;
+			return;
+		}
+}
+
 int snapshot_load(struct snapshot *s, bool whole)
 {
 	const struct manifest *m = s->manifest;
@@ -101,11 +123,13 @@ int snapshot_load(struct snapshot *s, bool whole)
 	int r = 0;
 
 	for (size_t i = 0; i < m->nparts; i++)
-		if (is_exact(&m->parts[i]))
+		if (is_exact(&m->parts[i]) || is_file(&m->parts[i]))
 			end = i + 1;
 	while ((whole || s->next < end) && (r = snapshot_next(s, &part)) > 0)
 		if (is_exact(part))
 			records_take(s);
+		else if (is_file(part))
+			file_take(s, part->name);
 	return r < 0 ? r : 0;
 }
 
@@ -133,6 +157,34 @@ static int add_records(struct archive_writer *w, const struct table *t, struct m
 	return r;
 }
 
+char *snapshot_file_part(const struct frontend_state *s, const struct frontend_file *f)
+{
+	char *name = str_printf(SNAPSHOT_FRONTEND "%s%s", s->name, f->path);
+
+	if (!archive_name_valid(name)) {
+		free(name);
+		name = str_printf(SNAPSHOT_FRONTEND "%s/%zu", s->name, (size_t)(f - s->files) + 1);
+	}
+	return name;
+}
+
+static int add_files(struct archive_writer *w, const struct frontends *f, struct manifest *m)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		for (size_t k = 0; k < f->state[i].nfiles && !r; k++) {
+			struct frontend_file *file = &f->state[i].files[k];
+			struct manifest_part *p = array_grow(&m->parts, &m->nparts, sizeof(*p));
+
+			free(file->part);
+			file->part = snapshot_file_part(&f->state[i], file);
+			*p = (struct manifest_part){str_dup(file->part), file->digest, file->size};
+			r = archive_add(w, p->name, file->content.data, file->content.len);
+		}
+	return r;
+}
+
 static int archive_place(struct archive_writer *w, const struct manifest *m, const char *path)
 {
 	cleanup_buf struct buf text = BUF_INIT;
@@ -149,7 +201,7 @@ static int archive_place(struct archive_writer *w, const struct manifest *m, con
 	return r;
 }
 
-int snapshot_write(const struct ruleset *rs, const char *path)
+int snapshot_write(const struct ruleset *rs, const struct frontends *frontends, const char *path)
 {
 	cleanup_close int body = memfd_create("fwsnap-snapshot", MFD_CLOEXEC);
 	struct manifest m = {.format = MANIFEST_FORMAT, .id = 1, .created = time(NULL)};
@@ -161,9 +213,14 @@ int snapshot_write(const struct ruleset *rs, const char *path)
 		m.rs.tables[i].size = rs->tables[i].records.len;
 		r = add_records(w, &rs->tables[i], &m);
 	}
+	if (frontends) {
+		m.frontends = *frontends;
+		r = r ? r : add_files(w, frontends, &m);
+	}
 	if (!r)
 		r = archive_place(w, &m, path);
 	archive_writer_free(w);
+	m.frontends = (struct frontends){NULL, 0};
 	manifest_release(&m);
 	return r;
 }

@@ -26,12 +26,22 @@ struct snapshot {
 must_check int snapshot_open(struct snapshot *s, int fd, struct manifest *m);
 /* The next part, content in s->data: 1; 0 at the end; -errno. */
 must_check int snapshot_next(struct snapshot *s, const struct manifest_part **part);
-/* Reads on and moves the records into the manifest's tables; `whole`: to the end, else to the last of them. */
+/*
+ * Reads on and moves the records into the manifest's tables, the content of files to their front-ends; `whole`: to
+ * the end, else to the last of them.
+ */
 must_check int snapshot_load(struct snapshot *s, bool whole);
 void snapshot_close(struct snapshot *s);
 
-/* Writes a ruleset with records, and nothing else, as a snapshot of its own to path (file_replace). 0 or -errno. */
-must_check int snapshot_write(const struct ruleset *rs, const char *path);
+/*
+ * Writes a ruleset with records, and front-ends with content (NULL: none), as a snapshot of its own to path
+ * (file_replace). 0 or -errno.
+ */
+must_check int snapshot_write(const struct ruleset *rs, const struct frontends *frontends, const char *path);
+
+/* Where the files of front-ends are, and what the part of one is called. Caller frees. */
+#define SNAPSHOT_FRONTEND "frontend/"
+char *snapshot_file_part(const struct frontend_state *s, const struct frontend_file *f);
 
 /* Whether the exact parts are named in order and add up to the tables' sizes: 0 or -EBADMSG. */
 must_check int snapshot_contents_check(const struct manifest *m);

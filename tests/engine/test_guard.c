@@ -177,7 +177,7 @@ static int apply(const struct attempt *c)
 	strlist_add(&p.touched, "/etc/ufw/ufw.conf");
 	if (lock < 0 || engines_capture(&live, &capture))
 		return 10;
-	if (guard_arm(&here, &p, &live, c->after_late ? NULL : &new))
+	if (guard_arm(&here, &p, &live, NULL, c->after_late ? NULL : &new))
 		return 11;
 	if (c->fill)
 		fill();

@@ -13,6 +13,27 @@
 #define COUNTS "chains=1 rules=2 sets=3 elements=4 objects=5 "
 #define TABLE "table: nft inet fixed=" D " dynamic=" D " " COUNTS "size=9 empty=0 proof=exact name="
 
+#define FILE_OF "file: uid=0 gid=0 mode=644 part=p "
+
+static void fill_frontends(struct manifest *m)
+{
+	struct frontend_state *s = frontends_add(&m->frontends, "fire wall");
+	struct frontend_file *f = frontend_file_add(s, "/etc/fire wall/\n label=x path=/y");
+
+	s->active = true;
+	f->uid = 4294967295U;
+	f->gid = 12;
+	f->mode = 04640;
+	f->label = str_dup("system_u:object_r:etc_t:s0:c0,\\c1");
+	f->part = str_dup("frontend/fire/1");
+	f->digest = digest_of("f", 1);
+	f->size = 1;
+	strlist_add(&s->runtime, "--zone=public --add-rich-rule=rule family=\"ipv4\" drop");
+	frontends_add(&m->frontends, "ufw");
+	*(struct manifest_part *)array_grow(&m->parts, &m->nparts, sizeof(*m->parts)) =
+		(struct manifest_part){str_dup("frontend/fire/1"), digest_of("f", 1), 1};
+}
+
 static void fill(struct manifest *m)
 {
 	static const struct {
@@ -66,6 +87,7 @@ static void fill(struct manifest *m)
 	m->parts = mem_zalloc(sizeof(*m->parts));
 	m->parts[0] = (struct manifest_part){str_dup("exact/0001.nft"), digest_of("p", 1), 1};
 	m->nparts = 1;
+	fill_frontends(m);
 	m->texts = mem_zalloc(2 * sizeof(*m->texts));
 	m->texts[0] = (struct manifest_text){str_dup("/etc/iptables.up.rules"), TEXT_WRITTEN,
 					     digest_of("t", 1), 268435456};
@@ -136,6 +158,10 @@ static void everything_comes_back(void **state)
 	assert_int_equal(manifest_parse(&back, text.data, text.len, NULL), 0);
 	assert_same(&m, &back);
 	assert_same_tables(&m, &back);
+	assert_true(frontends_equal(&m.frontends, &back.frontends));
+	back.frontends.state[0].files[0].mode = 0640;
+	assert_false(frontends_equal(&m.frontends, &back.frontends));
+	back.frontends.state[0].files[0].mode = 04640;
 	assert_string_equal(back.parts[0].name, "exact/0001.nft");
 	assert_int_equal(back.parts[0].size, 1);
 	assert_true(digest_equal(back.parts[0].digest, digest_of("p", 1)));
@@ -255,6 +281,21 @@ static const struct {
 	{HEAD "part: " D " 4294967296 x\n", -EBADMSG, 3},
 	{HEAD "part: " D " 1\n", -EBADMSG, 3},
 	{HEAD "part: zz 1 x\n", -EBADMSG, 3},
+	{HEAD "frontend: active=1 f\nruntime: --x\n", 0, 4},
+	{HEAD "frontend: active=2 f\n", -EBADMSG, 3},
+	{HEAD "frontend: active=1 \n", -EBADMSG, 3},
+	{HEAD "frontend: active=1 f\nfrontend: active=0 f\n", -EBADMSG, 4},
+	{HEAD "runtime: --x\n", -EBADMSG, 3},
+	{HEAD "file: uid=0 gid=0 mode=644 part=p path=/x\n", -EBADMSG, 3},
+	{HEAD "frontend: active=1 f\n" FILE_OF "path=/x\npart: " D " 1 p\n", 0, 5},
+	{HEAD "frontend: active=1 f\n" FILE_OF "label=l path=/x\npart: " D " 1 p\n", 0, 5},
+	{HEAD "frontend: active=1 f\n" FILE_OF "label= path=/x\npart: " D " 1 p\n", -EBADMSG, 4},
+	{HEAD "frontend: active=1 f\n" FILE_OF "path=x\npart: " D " 1 p\n", -EBADMSG, 4},
+	{HEAD "frontend: active=1 f\n" FILE_OF "path=/x\n", -EBADMSG, 4},
+	{HEAD "frontend: active=1 f\n" FILE_OF "path=/x\n" FILE_OF "path=/y\npart: " D " 1 p\n", -EBADMSG, 6},
+	{HEAD "frontend: active=1 f\nfile: uid=0 gid=0 mode=689 part=p path=/x\n", -EBADMSG, 4},
+	{HEAD "frontend: active=1 f\nfile: uid=0 gid=0 mode=17777 part=p path=/x\n", -EBADMSG, 4},
+	{HEAD "frontend: active=1 f\nfile: uid=4294967296 gid=0 mode=0 part=p path=/x\n", -EBADMSG, 4},
 	{HEAD "text: gone " D " 1 /x\n", -EBADMSG, 3},
 	{HEAD "text: left " D " 1 x\n", -EBADMSG, 3},
 	{HEAD "text: left " D " 1 /x\ntext: left " D " 1 /x\n", -EBADMSG, 4},
