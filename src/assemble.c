@@ -87,6 +87,14 @@ int assembly_compose(struct assembly *a, const struct table *like, const struct 
 	return r;
 }
 
+void assembly_drop_empty(struct assembly *a)
+{
+	struct ruleset *out = a->out;
+
+	if (out->ntables && out->tables[out->ntables - 1].empty)
+		ruleset_drop(out, &out->tables[out->ntables - 1]);
+}
+
 void assembly_order(struct assembly *a, const struct buf *base, const struct buf *ours,
 		    const struct buf *theirs)
 {

@@ -39,6 +39,8 @@ must_check int assembly_copy(struct assembly *a, struct ruleset *from, const str
 /* Adds a table with the identity of `like`. As engine.compose; nothing is added if it fails. */
 must_check int assembly_compose(struct assembly *a, const struct table *like,
 				const struct assembly_pieces *pieces);
+/* Takes the table that was added last out again if it equals an absent one. */
+void assembly_drop_empty(struct assembly *a);
 /* The order of base chains: order_merge of these, as far as the chains are in out. */
 void assembly_order(struct assembly *a, const struct buf *base, const struct buf *ours,
 		    const struct buf *theirs);

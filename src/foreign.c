@@ -92,6 +92,8 @@ static int cut_table(struct assembly *a, const struct foreign_part *p)
 				assembly_add(&pieces, &p->side, item);
 		}
 	r = assembly_compose(a, p->side.table, &pieces);
+	if (!r)
+		assembly_drop_empty(a);
 	free(pieces.piece);
 	return r;
 }

@@ -367,6 +367,9 @@ static int graft_table(struct grafting *g, const struct table *like)
 	if (g->to && (g->to->whole || is_whole(g)))
 		return assembly_copy(&g->out, g->target.rs, g->to->side.table, false);
 	r = compose(g, like);
+	/* what is left of a table in which only foreign rules were */
+	if (!r && !g->from)
+		assembly_drop_empty(&g->out);
 	forget_table(g);
 	return r;
 }
