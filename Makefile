@@ -184,6 +184,8 @@ install: all
 	install -D -m 755 hooks/networkd-dispatcher/fwsnap $(DESTDIR)$(networkddir)/fwsnap
 	sed 's|/usr/sbin/fwsnap|$(sbindir)/fwsnap|' initscripts/fwsnap.service >$(B)/fwsnap.service
 	install -D -m 644 $(B)/fwsnap.service $(DESTDIR)$(unitdir)/fwsnap.service
+	sed 's|/usr/sbin/fwsnap|$(sbindir)/fwsnap|' initscripts/fwsnap-firewalld.service >$(B)/fwsnap-firewalld.service
+	install -D -m 644 $(B)/fwsnap-firewalld.service $(DESTDIR)$(unitdir)/fwsnap-firewalld.service
 	install -D -m 644 initscripts/fwsnap-required.conf $(DESTDIR)$(dropindir)/fwsnap-required.conf
 	install -D -m 755 initscripts/fwsnap.sysvinit $(DESTDIR)$(initdir)/fwsnap
 	install -D -m 755 initscripts/fwsnap.openrc $(DESTDIR)$(openrcdir)/fwsnap
@@ -195,6 +197,7 @@ uninstall:
 		$(DESTDIR)$(mandir)/man5/fwsnap-foreign.5 $(addprefix $(DESTDIR)$(descriptiondir)/,$(notdir $(FOREIGN))) \
 		$(DESTDIR)$(completiondir)/fwsnap $(DESTDIR)$(hookdir)/fwsnap $(DESTDIR)$(nmdir)/fwsnap \
 		$(DESTDIR)$(networkddir)/fwsnap $(DESTDIR)$(unitdir)/fwsnap.service \
+		$(DESTDIR)$(unitdir)/fwsnap-firewalld.service \
 		$(DESTDIR)$(dropindir)/fwsnap-required.conf $(DESTDIR)$(initdir)/fwsnap $(DESTDIR)$(openrcdir)/fwsnap
 clean:
 	rm -rf build build-asan build-nolegacy build-asan-nolegacy
