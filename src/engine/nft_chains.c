@@ -295,7 +295,7 @@ static bool is_shut(const struct nft_chain *c)
 /* As if it were not there: no rules; in a base chain one that accepts, until the policy does. */
 static void end_chain(struct nft_stage *s, const struct table *table, const struct nft_chain *c)
 {
-	struct nft_batch *b = &s->batch[NFT_SWITCH];
+	struct nft_batch *b = &s->batch[s->linger ? NFT_POLICY : NFT_SWITCH];
 	const struct nft_verdict accept = {
 		.family = table->family, .table = table->name, .chain = c->name, .code = NF_ACCEPT};
 
@@ -313,7 +313,7 @@ void nft_chains_remove(struct nft_stage *s, struct nft_turn *t)
 		const struct nft_chain_turn *c = &t->chains[i];
 
 		if (!c->is)
-			nft_put_delete(is_shut(c->was) ? &s->batch[NFT_CLEAN] : &s->late,
+			nft_put_delete(is_shut(c->was) ? &s->batch[NFT_CLEAN] : nft_stage_late(s),
 				       NFT_MSG_DELCHAIN, t->old.table, c->name, 0);
 	}
 }
@@ -327,8 +327,18 @@ void nft_chains_end(struct nft_stage *s, const struct nft_side *old)
 	for (size_t i = 0; i < old->index.nchains && shut; i++)
 		if (old->index.chains[i]->base)
 			end_chain(s, old->table, old->index.chains[i]);
-	nft_put_delete(shut ? &s->batch[NFT_CLEAN] : &s->late, NFT_MSG_DELTABLE, old->table, NULL,
-		       0);
+	nft_put_delete(shut ? &s->batch[NFT_CLEAN] : nft_stage_late(s), NFT_MSG_DELTABLE, old->table,
+		       NULL, 0);
+}
+
+void nft_chains_move(const struct nft_turn *t, bool *come, bool *go)
+{
+	for (size_t i = 0; i < t->nchains; i++) {
+		const struct nft_chain_turn *c = &t->chains[i];
+
+		*come |= !c->was && c->is->base;
+		*go |= !c->is && c->was->base;
+	}
 }
 
 int nft_chains_put(struct nft_stage *s, struct nft_turn *t)

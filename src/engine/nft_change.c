@@ -22,6 +22,7 @@ struct work {
 	bool begun;    /* something is committed */
 	bool sent;     /* or was refused */
 	bool switched; /* the switch was sent */
+	bool waited;   /* since then, for all packets that were on their way */
 	bool retry;    /* whole, if it is refused before the switch: that is not logged then */
 };
 
@@ -314,8 +315,9 @@ static int send_step(struct work *w, enum nft_step step)
 		nft_batch_append(&b, &s->late);
 	}
 	if (b.count > empty) {
-		if (step == NFT_POLICY)
+		if (step == NFT_POLICY || (step == NFT_CLEAN && s->linger && !w->waited))
 			wait_for_packets();
+		w->waited |= step == NFT_POLICY;
 		nft_batch_end(&b);
 		r = nft_batch_commit(&b, plan);
 		w->sent = true;

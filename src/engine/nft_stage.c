@@ -151,7 +151,7 @@ static void remove_sets(struct nft_stage *s, const struct nft_turn *t)
 		const struct item_change *c = &t->changes.change[i];
 
 		if (!c->new && c->old->kind == ITEM_SET)
-			nft_put_delete(&s->late, NFT_MSG_DELSET, t->old.table, c->old->name, 0);
+			nft_put_delete(nft_stage_late(s), NFT_MSG_DELSET, t->old.table, c->old->name, 0);
 	}
 }
 
@@ -165,7 +165,7 @@ static void remove_objects(struct nft_stage *s, const struct nft_turn *t)
 		if (c->new || c->old->kind != ITEM_OBJECT)
 			continue;
 		type = object_type(t, c->old, &flowtable);
-		nft_put_delete(&s->late, flowtable ? NFT_MSG_DELFLOWTABLE : NFT_MSG_DELOBJ,
+		nft_put_delete(nft_stage_late(s), flowtable ? NFT_MSG_DELFLOWTABLE : NFT_MSG_DELOBJ,
 			       t->old.table, c->old->name, type);
 	}
 }
@@ -191,10 +191,21 @@ static int put_turn(struct nft_stage *s, struct nft_turn *t)
 	return r;
 }
 
+static bool base_chains_move(const struct nft_stage *s)
+{
+	bool come = false, go = false;
+
+	for (size_t i = 0; i < s->nturns; i++)
+		if (!s->turns[i].whole)
+			nft_chains_move(&s->turns[i], &come, &go);
+	return come && go;
+}
+
 int nft_stage_put(struct nft_stage *s, const struct strlist *order)
 {
 	int r = 0;
 
+	s->linger = base_chains_move(s);
 	for (size_t i = 0; i < s->nturns; i++)
 		s->apart |= !s->turns[i].whole &&
 			    (nft_chains_need(&s->turns[i]) || nft_elements_jump(&s->turns[i]));

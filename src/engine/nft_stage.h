@@ -13,6 +13,10 @@
  *            meet the new policy at their end
  *   clean    those verdicts go
  *
+ * Where base chains come and others go, those that go stay in force through the switch: a packet that had passed the
+ * hook of a new one before it was there still meets the old one. What both let pass, both let pass.
+ * They end with the policies, and are removed in the end.
+ *
  * Each is one batch; those that would be empty are not sent, and the first two are one where they
  * can. New rules are out of reach in the stage
  * - at the end of a chain behind a verdict equal to its end (base chain: its policy; else return);
@@ -60,6 +64,7 @@ struct nft_stage {
 	 * deleted */
 	struct nft_batch batch[NFT_STEPS], late;
 	bool apart; /* what is prepared must be in force before what is staged */
+	bool linger; /* base chains that go end once no packet is on its way past those that come */
 	struct nft_turn *turns;
 	size_t nturns;
 	uint32_t ids;
@@ -69,6 +74,12 @@ struct nft_stage {
 static inline struct nft_batch *nft_stage_batch(struct nft_stage *s)
 {
 	return &s->batch[s->apart ? NFT_STAGE : NFT_PREPARE];
+}
+
+/* Where what is no longer referred to after the switch, or what ends later, is removed. */
+static inline struct nft_batch *nft_stage_late(struct nft_stage *s)
+{
+	return s->linger ? &s->batch[NFT_CLEAN] : &s->late;
 }
 
 /* Notes in the plan what of a table cannot be staged: what the kernel only makes anew. */
@@ -84,6 +95,8 @@ bool nft_chains_need(const struct nft_turn *t);
 /* Looks up the handles; -ERESTART, not logged: the rules are no longer those of t->old. */
 must_check int nft_chains_look_up(struct nft_stage *s, struct nft_turn *t);
 must_check int nft_chains_put(struct nft_stage *s, struct nft_turn *t);
+/* Sets come, go if base chains do. */
+void nft_chains_move(const struct nft_turn *t, bool *come, bool *go);
 /* Deletes the chains that are no longer wanted; nothing refers to them any more. */
 void nft_chains_remove(struct nft_stage *s, struct nft_turn *t);
 /* Ends what the base chains of a table do, before it is deleted. */

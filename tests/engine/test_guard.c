@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* alone: it is about deadlines */
 /*
  * Each case is a process of its own, in a namespace of its own and with a root of its own, so that
  * many deadlines run at the same time: "test_guard CASE N" runs one, without arguments all are
@@ -92,7 +93,7 @@ static int guards_end(void)
 	int status, again = 0;
 	pid_t pid;
 
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 1000; i++) {
 		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 			again |= WIFEXITED(status) && WEXITSTATUS(status);
 		if (pid < 0)
