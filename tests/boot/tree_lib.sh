@@ -52,13 +52,32 @@ tree_is_there() {
 
 # From where this machine has its own packages.
 build_tree() {
-	rm -rf "$tree.new"
 	apt-get indextargets --format 'deb $(REPO_URI) $(CODENAME) $(COMPONENT)' \
-		'Identifier: Packages' 'Origin: Debian' | grep " $suite" |
-		timeout -k 5 300 mmdebstrap --quiet --mode=root --variant=essential --include="$TREE_PACKAGES" \
-			--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-			--dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$tree.new" - &&
-		mv "$tree.new" "$tree"
+		'Identifier: Packages' 'Origin: Debian' | grep " $suite" | bootstrap "$suite" "$TREE_PACKAGES" "$tree"
+}
+
+bootstrap() { # SUITE PACKAGES FOLDER; sources on standard input
+	rm -rf "$3.new"
+	timeout -k 5 300 mmdebstrap --quiet --mode=root --variant=essential --include="$2" \
+		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+		--dpkgopt='path-exclude=/usr/share/locale/*' "$1" "$3.new" - &&
+		mv "$3.new" "$3"
+}
+
+# The release after this machine's, with newer programs, in $newer.
+NEWER_SUITE=trixie
+NEWER_PACKAGES=firewalld,dbus,iptables,nftables,ipset,iproute2,jq,procps
+NEWER_PACKAGES+=,libmnl0,libnftnl11,zlib1g,libjansson4,libip4tc2,libip6tc2
+make_newer() {
+	name_tree systemd
+	newer=$FWSNAP_CACHE/debian-$NEWER_SUITE-$(sha256sum <<<"$NEWER_PACKAGES" | head -c 12)
+	[ ! -d "$newer" ] || return 0
+	mkdir -p "$FWSNAP_CACHE" && exec 9>"$FWSNAP_CACHE/lock" && flock 9 || return
+	apt-get indextargets --format "deb \$(REPO_URI) $NEWER_SUITE \$(COMPONENT)" 'Identifier: Packages' \
+		'Origin: Debian' "Codename: $suite" 'Component: main' |
+		bootstrap "$NEWER_SUITE" "$NEWER_PACKAGES" "$newer" 9>&- >"$FWSNAP_CACHE/log" 2>&1 || true
+	exec 9>&-
+	[ -d "$newer" ]
 }
 
 build_layer() { # PACKAGES
