@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <linux/capability.h>
-#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -290,7 +289,6 @@ int main(int argc, char **argv)
 	int status;
 
 	open_standard();
-	setlocale(LC_TIME, "");
 	signal(SIGPIPE, SIG_IGN);
 	status = global_option(&c.opt, argc, argv);
 	if (status >= 0)

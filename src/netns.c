@@ -27,7 +27,7 @@
 /* Peers of veth links stay out of the way of indexes that are still to be made. */
 #define PEER_INDEX (1U << 30)
 
-static int boot_id(char boot[static 33])
+static int read_boot_id(char boot[static 33])
 {
 	cleanup_close int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 	char text[37];
@@ -42,6 +42,18 @@ static int boot_id(char boot[static 33])
 			boot[n++] = text[i];
 	boot[n] = '\0';
 	return n == 32 ? 0 : -EIO;
+}
+
+/* As long as the process lives there is only one. */
+static int boot_id(char boot[static 33])
+{
+	static char known[33];
+	int r = *known ? 0 : read_boot_id(known);
+
+	if (r)
+		*known = '\0';
+	strcpy(boot, known);
+	return r;
 }
 
 /* Linux before 5.14 has no cookie: the inode is unique among those that live, not over time. */
