@@ -52,19 +52,11 @@ struct ruleset ours_detach(struct ours *o, struct ruleset *all)
 	return rs;
 }
 
-static const struct foreign_share *find_share(const struct foreign_shares *s, const struct foreign_owner *o)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (s->share[i].owner == o)
-			return &s->share[i];
-	return NULL;
-}
-
 /* Foreign rules of the target that live has not do not come there. */
 static void note_left(const struct foreign_shares *live, const struct foreign_shares *target, const char *what)
 {
 	for (size_t i = 0; i < target->n; i++) {
-		const struct foreign_share *t = &target->share[i], *l = find_share(live, t->owner);
+		const struct foreign_share *t = &target->share[i], *l = foreign_share_of(live, t->owner);
 		size_t more = foreign_share_more(t, l);
 
 		if (more)

@@ -309,16 +309,7 @@ void file_new_cancel(struct file_new *f)
 
 int file_replace(const char *path, const void *data, size_t n)
 {
-	struct file_new f;
-	int r = file_new_open(&f, path, NULL);
-
-	if (r < 0)
-		return r;
-	r = file_write_all(f.fd, data, n);
-	if (!r)
-		return file_new_commit(&f);
-	file_new_cancel(&f);
-	return r;
+	return file_replace_whole(path, data, n, NULL);
 }
 
 int file_read_whole(const char *path, size_t limit, struct buf *out, struct file_attributes *a)
@@ -360,7 +351,7 @@ int file_replace_whole(const char *path, const void *data, size_t n, const struc
 	if (r < 0)
 		return r;
 	r = file_write_all(f.fd, data, n);
-	if (!r)
+	if (!r && a)
 		r = attributes_set(f.fd, a);
 	if (!r)
 		return file_new_commit(&f);

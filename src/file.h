@@ -83,7 +83,7 @@ struct file_attributes {
 };
 /* file_read, and what it is. */
 must_check int file_read_whole(const char *path, size_t limit, struct buf *out, struct file_attributes *a);
-/* file_replace with these attributes, whatever the file that was there had; a kernel without labels does without. */
+/* file_replace with these attributes (NULL: none), whatever the file that was there had; a kernel without labels does without. */
 must_check int file_replace_whole(const char *path, const void *data, size_t n, const struct file_attributes *a);
 /* Makes `path` a symbolic link to `target`, atomically replacing the link that was there. */
 must_check int file_replace_link(const char *path, const char *target);

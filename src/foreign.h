@@ -81,6 +81,8 @@ struct foreign_shares {
 	size_t n;
 };
 void foreign_shares_release(struct foreign_shares *s);
+/* The share of an owner; NULL: there is none. */
+const struct foreign_share *foreign_share_of(const struct foreign_shares *s, const struct foreign_owner *o);
 /* How many items of a share (NULL: none) are not in the other one. */
 size_t foreign_share_more(const struct foreign_share *s, const struct foreign_share *than);
 /* "7 chains, 12 rules". Caller frees. */

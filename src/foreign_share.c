@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static struct foreign_share *share_of(struct foreign_shares *shares, const struct foreign_owner *owner)
+static struct foreign_share *share_for(struct foreign_shares *shares, const struct foreign_owner *owner)
 {
 	struct foreign_share *s;
 
@@ -100,10 +100,10 @@ void foreign_view_count(const struct foreign_view *v, struct foreign_shares *sha
 		cleanup_free char *label = table_label(&v->rs->tables[i]);
 
 		if (p->whole)
-			count_whole(share_of(shares, p->whole), p->side.table);
+			count_whole(share_for(shares, p->whole), p->side.table);
 		for (size_t j = 0; !p->whole && p->any && j < p->side.items.n; j++)
 			if (p->owners[j])
-				count_item(share_of(shares, p->owners[j]), label, &p->side.items.item[j]);
+				count_item(share_for(shares, p->owners[j]), label, &p->side.items.item[j]);
 	}
 	if (shares->n)
 		qsort(shares->share, shares->n, sizeof(*shares->share), compare_share);
@@ -141,6 +141,14 @@ void foreign_shares_release(struct foreign_shares *s)
 	}
 	free(s->share);
 	*s = (struct foreign_shares){0};
+}
+
+const struct foreign_share *foreign_share_of(const struct foreign_shares *s, const struct foreign_owner *o)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->share[i].owner == o)
+			return &s->share[i];
+	return NULL;
 }
 
 size_t foreign_share_more(const struct foreign_share *s, const struct foreign_share *than)
@@ -196,11 +204,8 @@ void foreign_touched(const struct foreign_shares *before, const struct foreign_s
 		     struct strlist *lines)
 {
 	for (size_t i = 0; i < before->n; i++) {
-		const struct foreign_share *s = &before->share[i], *now = NULL;
+		const struct foreign_share *s = &before->share[i], *now = foreign_share_of(after, s->owner);
 
-		for (size_t j = 0; j < after->n; j++)
-			if (after->share[j].owner == s->owner)
-				now = &after->share[j];
 		if (foreign_share_more(s, now) || foreign_share_more(now, s))
 			add_touched(lines, s->owner, "'s rules were changed, too");
 		for (size_t j = 0; j < s->nrelied; j++) {

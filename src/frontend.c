@@ -314,18 +314,10 @@ static int finish(struct putting *p, const struct foreign_owner *o, const struct
 	return r;
 }
 
-static const struct foreign_share *find_share(const struct foreign_shares *s, const struct foreign_owner *o)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (s->share[i].owner == o)
-			return &s->share[i];
-	return NULL;
-}
-
 /* Files may be back, and the reload not done: by an undo that was cut off. */
 static bool has_other_rules(const struct putting *p, const struct foreign_owner *o)
 {
-	const struct foreign_share *now = find_share(&p->now, o), *before = find_share(&p->before, o);
+	const struct foreign_share *now = foreign_share_of(&p->now, o), *before = foreign_share_of(&p->before, o);
 
 	if (!p->change->before || !now || !before)
 		return p->change->before && now != before;

@@ -356,3 +356,9 @@ load_texts_alone() { # [iptables variant]
 alone_is() { # NAME: the texts alone gave the rules that were remembered
 	diff "$TMP/rules.$1" "$TMP/rules.alone" || fail "the texts are other rules"
 }
+
+# No change waits for its confirmation, or is being undone.
+nothing_waits() {
+	! compgen -G "$ROOT/run/fwsnap/pending.*/swapped.*" >/dev/null &&
+		! compgen -G "$ROOT/run/fwsnap/pending.*/undoing.*" >/dev/null
+}

@@ -78,14 +78,9 @@ no_way_back() {
 	! compgen -G "$ROOT/var/lib/fwsnap/frontends.*" || fail "the way back is still there"
 }
 
-not_pending() {
-	! compgen -G "$ROOT/run/fwsnap/pending.*/swapped.*" >/dev/null &&
-		! compgen -G "$ROOT/run/fwsnap/pending.*/undoing.*" >/dev/null
-}
-
 # By the guard, at its deadline and the time that a reload takes.
 undone() { # NAME
-	within 30 not_pending || fail "it is still pending"
+	within 30 nothing_waits || fail "it is still pending"
 	all_is "$1"
 }
 

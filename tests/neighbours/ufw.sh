@@ -44,13 +44,8 @@ is_all() { # NAME
 	cmp -s "$TMP/all.$1" "$TMP/all"
 }
 
-not_pending() {
-	! compgen -G "$ROOT/run/fwsnap/pending.*/swapped.*" >/dev/null &&
-		! compgen -G "$ROOT/run/fwsnap/pending.*/undoing.*" >/dev/null
-}
-
 undone() { # NAME
-	within 30 not_pending || fail "it is still pending"
+	within 30 nothing_waits || fail "it is still pending"
 	all_is "$1"
 }
 
